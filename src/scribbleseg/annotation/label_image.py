@@ -1,0 +1,88 @@
+"""Label images on disk: index PNGs, whose values are classes; 255 (16-bit: 65535) is unlabelled.
+
+They are read as indices with Pillow. A reader that converts to grey returns the luminance of the
+palette's colours instead ({0, 1, 15, 255} became {0, 38, 147, 220} in a measured case) without any
+error.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from scribbleseg.annotation.image_file import open_image
+from scribbleseg.errors import DataError
+
+__all__ = ["Color", "LabelImage", "read_label", "voc_palette", "write_label"]
+
+LabelImage = NDArray[np.uint8] | NDArray[np.uint16]
+Color = tuple[int, int, int]
+"""RGB, 0..255."""
+
+
+def read_label(path: Path) -> LabelImage:
+    """Class indices ``(H, W)`` of a label image, uint8 or uint16.
+
+    Palette, grey (1, 8 and 16 bit) and colour pictures with three equal channels hold indices;
+    anything else is refused.
+
+    Raises:
+        DataError: The file cannot be read or holds colours instead of indices.
+    """
+    with open_image(path) as image:
+        mode, pixels = image.mode, np.asarray(image)
+    if mode in {"P", "L", "1"}:
+        return pixels.astype(np.uint8)
+    if mode.startswith("I;16"):
+        return pixels.astype(np.uint16)
+    if mode == "RGB" and (pixels == pixels[..., :1]).all():
+        return np.ascontiguousarray(pixels[..., 0])
+    raise DataError(
+        f"{path}: a label image holds one class index a pixel (palette or grey, 8 or 16 bit), "
+        "this one has "
+        f"colours (mode {mode}); convert the colours to indices first"
+    )
+
+
+def write_label(path: Path, label: LabelImage, palette: Sequence[Color] | None = None) -> None:
+    """Write an index PNG completely or not at all.
+
+    Args:
+        path: The PNG to write; parent folders are made.
+        label: ``(H, W)`` class indices, uint8 or uint16.
+        palette: RGB of each class, 0..255; 8-bit labels only. Class colours of PASCAL VOC if
+            omitted.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(label)
+    if label.dtype == np.uint8:
+        colors = voc_palette(256)
+        for index, color in enumerate(palette or ()):
+            colors[index] = color
+        image.putpalette([channel for color in colors for channel in color])
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        image.save(temporary, format="PNG")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def voc_palette(num_classes: int) -> list[Color]:
+    """The class colours of PASCAL VOC: the bits of the index spread over the channels.
+
+    >>> voc_palette(3)
+    [(0, 0, 0), (128, 0, 0), (0, 128, 0)]
+    """
+    colors = []
+    for index in range(num_classes):
+        red = green = blue = 0
+        for bit in range(8):
+            red |= (index >> (3 * bit) & 1) << (7 - bit)
+            green |= (index >> (3 * bit + 1) & 1) << (7 - bit)
+            blue |= (index >> (3 * bit + 2) & 1) << (7 - bit)
+        colors.append((red, green, blue))
+    return colors
