@@ -1,0 +1,7 @@
+"""Losses: pure functions on tensors, one file per idea."""
+
+from scribbleseg.losses.entropy import entropy_map, mean_entropy
+from scribbleseg.losses.far_field import far_background_loss
+from scribbleseg.losses.partial import partial_cross_entropy
+
+__all__ = ["entropy_map", "far_background_loss", "mean_entropy", "partial_cross_entropy"]

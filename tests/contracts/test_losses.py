@@ -1,0 +1,83 @@
+"""What every loss must do, whatever it computes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from scribbleseg.losses import far_background_loss, mean_entropy, partial_cross_entropy
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+SHAPE = (2, 3, 4, 4)
+NOTHING = torch.zeros(2, 4, 4, dtype=torch.bool)
+
+LOSSES: dict[str, Loss] = {
+    # each as (logits, chosen pixels (B, H, W) bool) -> scalar
+    "partial_ce": lambda logits, chosen: partial_cross_entropy(logits, torch.where(chosen, 1, 255)),
+    "mean_entropy": lambda logits, chosen: mean_entropy(logits, chosen),
+    "far_background": far_background_loss,
+}
+every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+
+
+def chosen_pixels() -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(2, 4, 4, generator=generator) < 0.4
+
+
+@every_loss
+def test_gradient_is_right(loss: Loss) -> None:
+    logits = torch.randn(SHAPE, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: loss(z, chosen_pixels()), logits)
+
+
+@every_loss
+def test_nothing_chosen_is_zero_with_zero_gradient(loss: Loss) -> None:
+    logits = torch.randn(SHAPE, requires_grad=True)
+    value = loss(logits, NOTHING)
+    value.backward()
+    assert value.item() == 0
+    assert logits.grad is not None
+    assert (logits.grad == 0).all()
+
+
+@every_loss
+def test_batch_of_equal_images_has_the_value_of_one(loss: Loss) -> None:
+    logits, chosen = torch.randn(1, *SHAPE[1:]), chosen_pixels()[:1]
+    repeated = loss(logits.repeat(3, 1, 1, 1), chosen.repeat(3, 1, 1))
+    torch.testing.assert_close(repeated, loss(logits, chosen))
+
+
+@every_loss
+def test_flips_commute(loss: Loss) -> None:
+    logits, chosen = torch.randn(SHAPE), chosen_pixels()
+    torch.testing.assert_close(loss(logits.flip(-1), chosen.flip(-1)), loss(logits, chosen))
+
+
+@every_loss
+def test_inputs_are_unchanged(loss: Loss) -> None:
+    logits, chosen = torch.randn(SHAPE), chosen_pixels()
+    before = logits.clone(), chosen.clone()
+    loss(logits, chosen)
+    assert torch.equal(logits, before[0])
+    assert torch.equal(chosen, before[1])
+
+
+@every_loss
+@pytest.mark.parametrize("autocast", [True, False])
+def test_half_precision_is_close_to_float32(loss: Loss, autocast: bool) -> None:
+    logits, chosen = 3 * torch.randn(SHAPE), chosen_pixels()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        half = loss(logits.bfloat16(), chosen)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, loss(logits, chosen), rtol=1e-2, atol=1e-2)
+
+
+@every_loss
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (1, 7)])
+def test_odd_sizes_and_a_batch_of_one(loss: Loss, size: tuple[int, int]) -> None:
+    value = loss(torch.randn(1, 3, *size), torch.ones(1, *size, dtype=torch.bool))
+    assert torch.isfinite(value)
+    assert value.ndim == 0
