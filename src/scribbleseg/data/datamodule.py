@@ -1,0 +1,423 @@
+"""The data of a run: reads the layout, checks every file once, makes the loaders."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import lightning as L
+import torch
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+
+from scribbleseg.annotation.audit import LabelAudit, audit_labels
+from scribbleseg.annotation.id_list import read_list, some
+from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
+from scribbleseg.data.layout import Record, Supervision
+from scribbleseg.data.layouts import load_layout
+from scribbleseg.data.layouts.folder import IMAGE_SUFFIXES
+from scribbleseg.data.sample import (
+    Batch,
+    EvaluationBatch,
+    EvaluationSample,
+    Sample,
+    evaluation_collate,
+)
+from scribbleseg.data.sampler import EpochSampler
+from scribbleseg.data.tags import read_tags
+from scribbleseg.errors import ConfigError, DataError
+
+__all__ = ["ScribbleDataModule", "batches_drawn"]
+
+log = logging.getLogger(__name__)
+
+KINDS: tuple[Supervision, ...] = ("mask", "scribble", "tags")
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class ScribbleDataModule(L.LightningDataModule):
+    """Training, validation, test and prediction data of one dataset.
+
+    Args:
+        root: Folder of the dataset; a relative one is looked for below ``$SCRIBBLESEG_DATA``,
+            ``../shared/data`` and the working directory.
+        layout: Known dataset (acdc, camvid, shapes, voc), ``folder`` for your own with a
+            ``dataset.yaml``, or the dotted path of a module with a ``LAYOUT``.
+        train: List of training images.
+        val: List of validation images; null for no validation.
+        test: List of test images; null for no test.
+        supervision: What training images bring: scribble, mask or tags for all of them, or a file
+            with lines ``<id><tab>scribble|mask|tags``.
+        sampling: Relative share of each kind of supervision in an epoch; null draws every image
+            once.
+        resize: Height and width of the network's input, in training and evaluation; null keeps the
+            picture's size.
+        transforms: Joint random transforms of training samples, in order, after ``resize``.
+        mean: Mean of each channel on the 0..1 scale; null for ImageNet's (RGB) or 0 (grey).
+        std: Standard deviation of each channel on the 0..1 scale; null for ImageNet's (RGB) or 1
+            (grey).
+        background_prior: ``hull`` trains everything outside the convex hull of an image's strokes
+            as background; only for datasets whose background strokes go around the objects.
+        allow_empty: Accept training images in which nothing is drawn.
+        batch_size: Images of one process in a training step.
+        eval_batch_size: Images of one process in an evaluation step; above 1 all must have one
+            size.
+        num_workers: Processes that load data; 0 loads in the training process.
+        seed: Seed of order and augmentation; the command line sets it from ``seed_everything``.
+        images: Folder of pictures for ``predict``; null predicts the test list.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        layout: str = "folder",
+        *,
+        train: str = "train",
+        val: str | None = "val",
+        test: str | None = "test",
+        supervision: str = "scribble",
+        sampling: dict[str, float] | None = None,
+        resize: tuple[int, int] | None = None,
+        transforms: list[v2.Transform] | None = None,
+        mean: tuple[float, ...] | None = None,
+        std: tuple[float, ...] | None = None,
+        background_prior: Literal["none", "hull"] = "none",
+        allow_empty: bool = False,
+        batch_size: int = 8,
+        eval_batch_size: int = 1,
+        num_workers: int = 0,
+        seed: int = 0,
+        images: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.layout, self.root = load_layout(layout, root)
+        if background_prior == "hull" and not self.layout.background_drawn:
+            raise ConfigError(
+                "data.background_prior: hull needs background strokes around the objects, which "
+                f"{self.layout.name!r} does not "
+                "have (background_drawn is false); leave it at none"
+            )
+        self.lists: dict[str, str | None] = {"train": train, "val": val, "test": test}
+        self.supervision, self.sampling = supervision, sampling
+        self.resize, self.transforms = resize, transforms or []
+        grey = self.layout.image_mode == "L"
+        self.mean = tuple(mean or ((0.0,) if grey else IMAGENET_MEAN))
+        self.std = tuple(std or ((1.0,) if grey else IMAGENET_STD))
+        if not len(self.mean) == len(self.std) == self.in_channels:
+            raise ConfigError(
+                f"data.mean, data.std: {self.in_channels} value(s) each, got {self.mean} and "
+                f"{self.std}"
+            )
+        self.background_prior, self.allow_empty = background_prior, allow_empty
+        self.batch_size, self.eval_batch_size, self.num_workers = (
+            batch_size,
+            eval_batch_size,
+            num_workers,
+        )
+        self.seed, self.images = seed, images
+        self.audit: LabelAudit | None = None
+        self._train: ScribbleDataset | None = None
+        self.sampler: EpochSampler | None = None
+        self.start = (0, 0)
+        """Epoch and samples of it already seen, for a resumed run; see
+        `recipes.reproducibility`."""
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes in the order of the labels."""
+        return list(self.layout.class_names)
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of a picture: 3 (RGB) or 1 (grey)."""
+        return 1 if self.layout.image_mode == "L" else 3
+
+    @property
+    def ignore_index(self) -> int:
+        """Label value of unlabelled pixels."""
+        return self.layout.ignore_index
+
+    @property
+    def train_supervision(self) -> frozenset[str]:
+        """The kinds of supervision among the training images."""
+        return frozenset(record.supervision for record in self.train_dataset().records)
+
+    def prepare_data(self) -> None:
+        """Write an embedded dataset that is not there yet; one process does this."""
+        if self.layout.generate is not None and not self.root.is_dir():
+            log.info("writing the embedded dataset to %s", self.root)
+            self.layout.generate(self.root)
+
+    def setup(self, stage: str) -> None:
+        """Check everything a stage will read, before it begins.
+
+        Raises:
+            DataError: A list or file is missing, or labels are wrong; see `check_training`.
+        """
+        if stage == "fit":
+            self.check_training()
+            self.make_sampler()
+            if self.lists["val"] is not None:
+                self.evaluation_dataset("val")
+        elif stage in {"validate", "test"}:
+            self.evaluation_dataset("val" if stage == "validate" else "test")
+
+    def names(self, split: str) -> list[str]:
+        """The ids of a split (``train``, ``val`` or ``test``).
+
+        Raises:
+            ConfigError: The split is set to null.
+            DataError: Its list is missing or wrong.
+        """
+        name = self.lists[split]
+        if name is None:
+            raise ConfigError(f"data.{split}: no list given; set it to one of the dataset's lists")
+        if name == "all" and name not in self.layout.lists:
+            folder = self.root / self.layout.images
+            return sorted(
+                {
+                    path.stem
+                    for path in folder.glob("*")
+                    if path.suffix in self.layout.image_suffixes
+                }
+            )
+        return read_list(self.layout.list_path(self.root, name))
+
+    def train_dataset(self) -> ScribbleDataset:
+        """The training images, read from the lists once."""
+        if self._train is None:
+            names = self.names("train")
+            records = self.layout.records(self.root, names, self._kinds())
+            tags = {}
+            untagged = [record.name for record in records if record.supervision == "tags"]
+            if untagged:
+                if self.layout.tags is None:
+                    raise DataError(
+                        f"{some(untagged)} declare tags only; set 'tags: FILE' in "
+                        f"{self.root / 'dataset.yaml'}"
+                    )
+                tags = read_tags(self.root / self.layout.tags, self.layout.class_names)
+                untagged = [name for name in untagged if name not in tags]
+                if untagged:
+                    raise DataError(f"{self.root / self.layout.tags}: no tags for {some(untagged)}")
+            self._train = ScribbleDataset(
+                records,
+                self.layout,
+                transform=v2.Compose(self.transforms) if self.transforms else None,
+                resize=self.resize,
+                background_prior=self.background_prior,
+                tags=tags,
+                seed=self.seed,
+            )
+        return self._train
+
+    def evaluation_dataset(self, split: str) -> EvaluationDataset:
+        """The images of ``val`` or ``test``; every one must have a mask.
+
+        Raises:
+            DataError: Masks are missing.
+        """
+        records = self.layout.evaluation_records(self.root, self.names(split))
+        missing = [record.name for record in records if record.mask is None]
+        if missing:
+            raise DataError(
+                f"{self.root / (self.layout.masks or 'masks')}: no mask for {some(missing)} of "
+                f"list {split!r}"
+            )
+        return EvaluationDataset(records, self.layout, resize=self.resize)
+
+    def prediction_dataset(self) -> EvaluationDataset:
+        """The pictures below ``images`` (or of the test list), without their masks."""
+        if self.images is None:
+            records = self.layout.evaluation_records(self.root, self.names("test"))
+            return EvaluationDataset(
+                [Record(r.name, r.image) for r in records], self.layout, resize=self.resize
+            )
+        return EvaluationDataset(find_pictures(Path(self.images)), self.layout, resize=self.resize)
+
+    def check_training(self) -> LabelAudit | None:
+        """Read every label of the training set once, and refuse what cannot be trained on.
+
+        Raises:
+            DataError: A label is unreadable, has another size than its picture or a value out of
+                range, is empty without ``allow_empty``, or class 0 is never drawn.
+        """
+        if self.audit is not None:
+            return self.audit
+        records = self.train_dataset().records
+        files = [
+            (path, r.image) for r in records for path in (r.scribble, r.mask) if path is not None
+        ]
+        if not files:
+            return None
+        audit = audit_labels(
+            files, num_classes=len(self.class_names), ignore_index=self.ignore_index
+        )
+        if audit.empty and not self.allow_empty:
+            empty = [str(path) for path in audit.empty]
+            raise DataError(
+                f"nothing is drawn in {len(empty)} of {audit.images} label images: {some(empty)}; "
+                "draw strokes, declare the images "
+                "'tags' only, or set --data.allow_empty true"
+            )
+        if audit.pixels[0] == 0:
+            raise DataError(
+                f"class {self.class_names[0]!r} (index 0) is never drawn in {audit.images} label "
+                "images, so that nothing would "
+                "teach the network what is not an object; draw background strokes in some images"
+            )
+        for name, count in zip(self.class_names, audit.pixels, strict=True):
+            if count == 0:
+                log.warning(
+                    "class %r is never drawn in the training set; it cannot be learned", name
+                )
+        log.info(
+            "%d label images, %.2f %% of the pixels labelled",
+            audit.images,
+            100 * audit.labelled_fraction,
+        )
+        self.audit = audit
+        return audit
+
+    def make_sampler(self) -> EpochSampler:
+        """The order of this process's training samples.
+
+        Raises:
+            ConfigError: There are fewer images than one step needs, or the ratios are wrong.
+        """
+        rank, world_size = self._process()
+        trainer = self.trainer
+        return EpochSampler(
+            [record.supervision for record in self.train_dataset().records],
+            batch_size=self.batch_size,
+            seed=self.seed,
+            ratios=self.sampling,
+            rank=rank,
+            world_size=world_size,
+            position=lambda: 0 if trainer is None else batches_drawn(trainer),
+            limit=1.0 if trainer is None else trainer.limit_train_batches,
+        )
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Shuffled training batches; the order depends on (seed, epoch) alone."""
+        dataset = self.train_dataset()
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=self.make_sampler(),
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_one_thread,
+        )
+
+    def val_dataloader(self) -> Any:
+        """Validation images in order, or no loader at all."""
+        return [] if self.lists["val"] is None else self._loader(self.evaluation_dataset("val"))
+
+    def test_dataloader(self) -> DataLoader[EvaluationSample]:
+        """Test images in order."""
+        return self._loader(self.evaluation_dataset("test"))
+
+    def predict_dataloader(self) -> DataLoader[EvaluationSample]:
+        """Pictures to predict, in order."""
+        return self._loader(self.prediction_dataset())
+
+    def on_after_batch_transfer(
+        self, batch: Batch | EvaluationBatch, dataloader_idx: int
+    ) -> Batch | EvaluationBatch:
+        """Normalise on the device; pictures travel as uint8.
+
+        Convolutions are faster in the memory format channels_last, which they then keep.
+        """
+        image = batch["image"].to(dtype=torch.float32, memory_format=torch.channels_last)
+        mean = image.new_tensor(self.mean)[:, None, None]
+        std = image.new_tensor(self.std)[:, None, None]
+        return {**batch, "image": (image / 255 - mean) / std}
+
+    def _loader(self, dataset: EvaluationDataset) -> DataLoader[EvaluationSample]:
+        rank, world_size = self._process()
+        return DataLoader(
+            dataset,
+            batch_size=self.eval_batch_size if self.resize is not None else 1,
+            # Every image exactly once over all processes: padding the last batch would count some
+            # twice.
+            sampler=range(rank, len(dataset), world_size),
+            num_workers=self.num_workers,
+            collate_fn=evaluation_collate,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_one_thread,
+        )
+
+    def _process(self) -> tuple[int, int]:
+        return (
+            (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        )
+
+    def _kinds(self) -> Mapping[str, Supervision] | Supervision:
+        if self.supervision in KINDS:
+            return self.supervision
+        path = (
+            Path(self.supervision)
+            if Path(self.supervision).is_file()
+            else self.root / self.supervision
+        )
+        if not path.is_file():
+            raise ConfigError(
+                f"data.supervision: {self.supervision!r} is neither {', '.join(KINDS)} nor a file"
+            )
+        kinds: dict[str, Supervision] = {}
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if line.strip():
+                name, _, kind = line.strip().rpartition("\t")
+                if kind not in KINDS:
+                    raise DataError(
+                        f"{path}: line {number} is {line!r}; expected '<id><tab>{'|'.join(KINDS)}'"
+                    )
+                kinds[name.strip()] = kind
+        return kinds
+
+
+def batches_drawn(trainer: L.Trainer) -> int:
+    """Training batches that this process has begun in the whole run, resumed parts included.
+
+    The trainer's own count of epochs and of batches within them is not usable after a resume: it
+    depends on where in the epoch the checkpoint was written.
+    """
+    return int(trainer.fit_loop.epoch_loop.batch_progress.total.ready)
+
+
+def find_pictures(folder: Path) -> list[Record]:
+    """Every picture below a folder, ids relative to it and without suffix.
+
+    Raises:
+        DataError: The folder is missing or empty, or two pictures differ in their suffix alone.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    )
+    if not paths:
+        raise DataError(
+            f"{folder}: no pictures; looked for {', '.join(sorted(set(IMAGE_SUFFIXES)))}"
+        )
+    records: dict[str, Record] = {}
+    for path in paths:
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in records:
+            raise DataError(
+                f"{path} and {records[name].image.name} would both be predicted as {name}.png; "
+                "rename one"
+            )
+        records[name] = Record(name, path)
+    return list(records.values())
+
+
+def _one_thread(worker: int) -> None:
+    """Keep a loader worker to one thread: more of them only wait for one another."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

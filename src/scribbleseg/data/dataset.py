@@ -1,0 +1,205 @@
+"""From files to training and evaluation samples."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+
+from scribbleseg.annotation.audit import check_label
+from scribbleseg.annotation.hull import far_background
+from scribbleseg.annotation.image_file import read_image
+from scribbleseg.annotation.label_image import LabelImage, read_label
+from scribbleseg.data.layout import Layout, Record
+from scribbleseg.data.sample import EvaluationSample, Region, Sample
+from scribbleseg.data.tags import tags_from_label
+from scribbleseg.data.transforms import resize
+from scribbleseg.errors import DataError
+
+__all__ = ["EvaluationDataset", "ScribbleDataset"]
+
+Transform = Callable[[Any], Any]
+
+
+class ScribbleDataset(Dataset[Sample]):
+    """Training images, each with a scribble, a mask or tags only.
+
+    Item ``(epoch, index)`` depends on (seed, epoch, index) and nothing else, so batches are the
+    same for any number of loader workers; a plain ``index`` means epoch 0.
+
+    Args:
+        records: Files of each image; any mix of supervision.
+        layout: Classes, ignore index and picture mode.
+        transform: Joint random transform of a `Sample`; None for none.
+        resize: Height and width to which everything is brought first; None keeps the picture's
+            size.
+        background_prior: ``hull`` adds `Sample` ``far_background``.
+        tags: Tags ``(K,)`` by image id, used for images that declare tags only.
+        seed: Seed of all randomness.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        layout: Layout,
+        *,
+        transform: Transform | None = None,
+        resize: tuple[int, int] | None = None,
+        background_prior: Literal["none", "hull"] = "none",
+        tags: Mapping[str, Tensor] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.records, self.layout = list(records), layout
+        self.transform, self.resize, self.seed = transform, resize, seed
+        self.background_prior, self.tags = background_prior, tags or {}
+        self.has_masks = any(record.supervision == "mask" for record in self.records)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.records)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> Sample:
+        """Read and transform one image.
+
+        Raises:
+            DataError: A file cannot be read or contradicts another; the message names it.
+        """
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        sample = self._read(self.records[index])
+        if self.resize is not None:
+            moved = {key: resize(value, self.resize) for key, value in sample.items()}
+            sample = cast("Sample", moved)
+        if self.transform is not None:
+            # Only torch's CPU generator: manual_seed would reset the accelerators' generators for
+            # every sample as well.
+            with torch.random.fork_rng(devices=[]):
+                state = np.random.SeedSequence([self.seed, epoch, index]).generate_state(
+                    1, np.uint64
+                )
+                torch.default_generator.manual_seed(int(state[0]))
+                sample = self.transform(sample)
+        return self._settle(sample)
+
+    def _read(self, record: Record) -> Sample:
+        pixels = read_image(record.image, self.layout.image_mode)
+        size = pixels.shape[:2]
+        nothing = np.full(
+            size,
+            self.layout.ignore_index,
+            np.uint8 if self.layout.ignore_index < 256 else np.uint16,
+        )
+        scribble = self._label(record.scribble, size, nothing)
+        mask = self._label(record.mask, size, nothing)
+        if record.supervision == "tags":
+            tags = self.tags[record.name]
+        else:
+            tags = tags_from_label(
+                mask if record.supervision == "mask" else scribble,
+                num_classes=len(self.layout.class_names),
+            )
+        sample: Sample = {
+            "name": record.name,
+            "supervision": record.supervision,
+            "image": _image(pixels),
+            "scribble": _mask(scribble),
+            "tags": tags,
+            "valid": Region(torch.ones(size, dtype=torch.bool)),
+        }
+        if self.has_masks:
+            sample["mask"] = _mask(mask)
+        if self.background_prior == "hull":
+            far = far_background(scribble, ignore_index=self.layout.ignore_index)
+            sample["far_background"] = Region(torch.from_numpy(far))
+        return sample
+
+    def _label(self, path: Path | None, size: tuple[int, ...], nothing: LabelImage) -> LabelImage:
+        if path is None:
+            return nothing
+        label = read_label(path)
+        if label.shape != size:
+            raise DataError(
+                f"{path}: label is {label.shape[1]}x{label.shape[0]} but its picture "
+                f"{size[1]}x{size[0]} pixels"
+            )
+        check_label(
+            path,
+            label,
+            num_classes=len(self.layout.class_names),
+            ignore_index=self.layout.ignore_index,
+        )
+        return label
+
+    def _settle(self, sample: Sample) -> Sample:
+        """Final types; padding, whatever a transform filled it with, becomes unlabelled."""
+        padding = ~sample["valid"].as_subclass(Tensor)
+        for key in ("scribble", "mask"):
+            if key in sample:
+                label = sample[key].as_subclass(Tensor).long()
+                label[padding] = self.layout.ignore_index
+                sample[key] = tv_tensors.Mask(label)
+        if "far_background" in sample:
+            sample["far_background"] = Region(
+                sample["far_background"].as_subclass(Tensor) & ~padding
+            )
+        return sample
+
+
+class EvaluationDataset(Dataset[EvaluationSample]):
+    """Pictures to predict, with their masks at the picture's own size where there are any.
+
+    Args:
+        records: Files of each image; ``mask`` may be None.
+        layout: Classes, ignore index and picture mode.
+        resize: Height and width of the network's input; None keeps the picture's size.
+    """
+
+    def __init__(
+        self, records: Sequence[Record], layout: Layout, *, resize: tuple[int, int] | None = None
+    ) -> None:
+        self.records, self.layout, self.resize = list(records), layout, resize
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> EvaluationSample:
+        """Read one image.
+
+        Raises:
+            DataError: A file cannot be read or contradicts another; the message names it.
+        """
+        record = self.records[index]
+        image = _image(read_image(record.image, self.layout.image_mode))
+        size = (image.shape[-2], image.shape[-1])
+        sample: EvaluationSample = {
+            "name": record.name,
+            "image": image if self.resize is None else resize(image, self.resize),
+            "size": size,
+        }
+        if record.mask is not None:
+            mask = read_label(record.mask)
+            if mask.shape != size:
+                raise DataError(
+                    f"{record.mask}: mask is {mask.shape[1]}x{mask.shape[0]} but its picture "
+                    f"{size[1]}x{size[0]} pixels"
+                )
+            num_classes, ignore_index = len(self.layout.class_names), self.layout.ignore_index
+            check_label(record.mask, mask, num_classes=num_classes, ignore_index=ignore_index)
+            sample["mask"] = torch.from_numpy(mask.astype(np.int64))
+        return sample
+
+
+def _image(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> tv_tensors.Image:
+    channels_first = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return tv_tensors.Image(torch.from_numpy(np.ascontiguousarray(channels_first)))
+
+
+def _mask(label: LabelImage) -> tv_tensors.Mask:
+    # torchvision has no kernels for uint16.
+    return tv_tensors.Mask(
+        torch.from_numpy(label if label.dtype == np.uint8 else label.astype(np.int32))
+    )

@@ -1,0 +1,229 @@
+"""Where a dataset keeps its files, and what its labels mean."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from scribbleseg.annotation.id_list import some
+from scribbleseg.annotation.label_image import Color
+from scribbleseg.errors import ConfigError, DataError
+
+__all__ = ["Layout", "Record", "Supervision", "find_images", "find_root"]
+
+Supervision = Literal["mask", "scribble", "tags"]
+ImageMode = Literal["RGB", "L"]
+
+LIST_FOLDERS = ("ImageSets", "ImageSets/Segmentation", "ImageSets/SegmentationAug")
+DATA_VARIABLE = "SCRIBBLESEG_DATA"
+
+
+class Generator(Protocol):
+    """Writes an embedded dataset into a folder that does not exist yet."""
+
+    def __call__(self, root: Path) -> None:
+        """Write the dataset into ``root``."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The files of one image and its supervision; None for files that take no part."""
+
+    name: str
+    image: Path
+    scribble: Path | None = None
+    mask: Path | None = None
+    supervision: Supervision = "scribble"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Folders, lists and classes of a known dataset. All paths are relative to its root.
+
+    Args:
+        name: Name of the dataset, part of the default run folder.
+        class_names: In the order of the label values, background (if there is one) first.
+        palette: RGB of each class, 0..255.
+        images: Folder of the pictures ``<id><suffix>``.
+        scribbles: Folder of the sparse label images ``<id>.png``; None if there are none.
+        masks: Folder of the full label images ``<id>.png``; None if there are none.
+        image_suffixes: Suffixes tried for a picture, in this order.
+        image_mode: ``RGB`` or ``L`` (grey): how pictures are decoded.
+        ignore_index: Label value of unlabelled pixels, on disk and in a batch.
+        background_drawn: Whether the background strokes go around the objects, so that everything
+            outside the strokes' convex hull is background (see `annotation.far_background`).
+        lists: Names of lists that are not found in the usual folders, and their files.
+        tags: File with the image-level tags, for images without scribble and mask.
+        volumes: CSV that says which slices make a volume, for 3-D scores.
+        raster: Rule and width with which the strokes were drawn, for the run's record.
+        generate: Writes the dataset, for embedded ones.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    palette: tuple[Color, ...]
+    images: str
+    scribbles: str | None
+    masks: str | None
+    image_suffixes: tuple[str, ...] = (".jpg", ".png")
+    image_mode: ImageMode = "RGB"
+    ignore_index: int = 255
+    background_drawn: bool = False
+    lists: Mapping[str, str] = field(default_factory=dict)
+    tags: str | None = None
+    volumes: str | None = None
+    raster: str = "as published"
+    generate: Generator | None = None
+
+    def list_path(self, root: Path, name: str) -> Path:
+        """The file of a list: named by the layout, or ``<name>.txt`` in one of the usual folders.
+
+        Raises:
+            DataError: None of the files exists.
+        """
+        if name in self.lists:
+            candidates = [root / self.lists[name]]
+        else:
+            candidates = [root / folder / f"{name}.txt" for folder in LIST_FOLDERS]
+        for path in candidates:
+            if path.is_file():
+                return path
+        known = sorted(
+            {
+                *self.lists,
+                *(p.stem for folder in LIST_FOLDERS for p in (root / folder).glob("*.txt")),
+            }
+        )
+        raise DataError(
+            f"list {name!r} not found; looked for {', '.join(map(str, candidates))}; lists here: "
+            f"{', '.join(known) or 'none'}"
+        )
+
+    def records(
+        self, root: Path, names: Sequence[str], supervision: Mapping[str, Supervision] | Supervision
+    ) -> list[Record]:
+        """The files of the images ``names``, for training.
+
+        Args:
+            root: Root of the dataset.
+            names: Ids of the images.
+            supervision: One kind for all of them, or the kind of each; only the files of that kind
+                are named.
+
+        Raises:
+            DataError: A file is missing; the first ones and their number are listed.
+        """
+        kinds = dict.fromkeys(names, supervision) if isinstance(supervision, str) else supervision
+        undeclared = [name for name in names if name not in kinds]
+        if undeclared:
+            raise DataError(
+                f"no supervision declared for {some(undeclared)}; add lines '<id> "
+                "mask|scribble|tags'"
+            )
+        pictures = find_images(root / self.images, names, self.image_suffixes)
+        records = [
+            Record(
+                name=name,
+                image=pictures[name],
+                scribble=self._label(root, "scribbles", name)
+                if kinds[name] == "scribble"
+                else None,
+                mask=self._label(root, "masks", name) if kinds[name] == "mask" else None,
+                supervision=kinds[name],
+            )
+            for name in names
+        ]
+        missing = [
+            str(p)
+            for r in records
+            for p in (r.scribble, r.mask)
+            if p is not None and not p.is_file()
+        ]
+        if missing:
+            raise DataError(
+                f"{some(missing)} missing; draw them, remove the images from the list, or declare "
+                "the images 'tags' only"
+            )
+        return records
+
+    def evaluation_records(self, root: Path, names: Sequence[str]) -> list[Record]:
+        """The pictures of the images ``names``, and their masks where there are any."""
+        pictures = find_images(root / self.images, names, self.image_suffixes)
+        masks = {name: self._label(root, "masks", name) if self.masks else None for name in names}
+        return [
+            Record(
+                name=name,
+                image=pictures[name],
+                mask=mask if mask is not None and mask.is_file() else None,
+            )
+            for name, mask in masks.items()
+        ]
+
+    def scribble_path(self, root: Path, name: str) -> Path | None:
+        """The scribble of an image, None if there is none; for pictures."""
+        path = root / self.scribbles / f"{name}.png" if self.scribbles else None
+        return path if path is not None and path.is_file() else None
+
+    def _label(self, root: Path, kind: Literal["scribbles", "masks"], name: str) -> Path:
+        folder = self.scribbles if kind == "scribbles" else self.masks
+        if folder is None:
+            raise DataError(
+                f"dataset {self.name!r} at {root} has no {kind}; set 'dirs: {kind}: FOLDER' in "
+                "its dataset.yaml"
+            )
+        return root / folder / f"{name}.png"
+
+
+def find_root(root: str, environment: Mapping[str, str], *, create: bool = False) -> Path:
+    """The folder that a data root means.
+
+    A relative one is looked for below ``$SCRIBBLESEG_DATA``, ``../shared/data`` and the working
+    directory.
+
+    Args:
+        root: Path as the user wrote it; an absolute one is taken as it is.
+        environment: Environment variables.
+        create: Whether a folder that is in none of these places may be made in the working
+            directory (embedded data).
+
+    Raises:
+        ConfigError: The folder is in none of these places.
+    """
+    bases = [environment[DATA_VARIABLE]] if environment.get(DATA_VARIABLE) else []
+    candidates = [Path(base) / root for base in (*bases, "../shared/data", ".")]
+    if Path(root).is_absolute():
+        candidates = [Path(root)]
+    for path in candidates:
+        if path.is_dir():
+            return path
+    if create:
+        return candidates[-1]
+    places = ", ".join(str(path) for path in candidates)
+    raise ConfigError(
+        f"data.root: no folder {root!r}; looked for {places}; set --data.root or {DATA_VARIABLE}"
+    )
+
+
+def find_images(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> dict[str, Path]:
+    """The picture of each id: ``<id><suffix>`` with the first suffix that exists.
+
+    Raises:
+        DataError: Pictures are missing; the first ones and their number are listed.
+    """
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no such folder; it should hold the pictures <id>{'|'.join(suffixes)}"
+        )
+    found: dict[str, Path] = {}
+    missing = []
+    for name in names:
+        for suffix in suffixes:
+            path = folder / f"{name}{suffix}"
+            if path.is_file():
+                found[name] = path
+                break
+        else:
+            missing.append(name)
+    if missing:
+        raise DataError(f"{folder}: no picture ({', '.join(suffixes)}) for {some(missing)}")
+    return found

@@ -1,0 +1,61 @@
+"""Known datasets, one module each; a module is found by its name, so adding one is adding a file.
+
+A module defines ``LAYOUT``, or ``read_layout(root)`` where the layout depends on what lies in the
+folder.
+"""
+
+import difflib
+import importlib
+import os
+import pkgutil
+from pathlib import Path
+
+from scribbleseg.data.layout import Layout, find_root
+from scribbleseg.errors import ConfigError
+
+__all__ = ["layout_names", "load_layout"]
+
+
+def layout_names() -> list[str]:
+    """Names of the layouts that come with the library.
+
+    >>> "acdc" in layout_names()
+    True
+    """
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load_layout(name: str, root: str) -> tuple[Layout, Path]:
+    """The layout called ``name`` and the folder that ``root`` means.
+
+    Args:
+        name: One of `layout_names`, or the dotted path of a module of the user's own.
+        root: Folder of the dataset as the user wrote it; see `find_root`.
+
+    Raises:
+        ConfigError: There is no such layout or folder.
+        DataError: The dataset's own description is wrong.
+    """
+    known = layout_names()
+    if name not in known and "." not in name:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigError(
+            f"data.layout: no layout {name!r}; {hint}known: {', '.join(known)}, or a module path "
+            "a.b.c"
+        )
+    try:
+        module = importlib.import_module(f"{__name__}.{name}" if name in known else name)
+    except ImportError as error:
+        raise ConfigError(f"data.layout: cannot import {name!r} ({error})") from None
+    if hasattr(module, "read_layout"):
+        folder = find_root(root, os.environ)
+        layout = module.read_layout(folder)
+    else:
+        layout = getattr(module, "LAYOUT", None)
+        folder = find_root(root, os.environ, create=getattr(layout, "generate", None) is not None)
+    if not isinstance(layout, Layout):
+        raise ConfigError(
+            f"data.layout: module {name!r} defines neither LAYOUT nor read_layout(root)"
+        )
+    return layout, folder

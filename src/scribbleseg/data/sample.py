@@ -1,0 +1,68 @@
+"""What a dataset yields, and the types by which one joint transform moves all of it."""
+
+from typing import Any, NotRequired, TypedDict
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+
+__all__ = ["Batch", "EvaluationBatch", "EvaluationSample", "Region", "Sample", "evaluation_collate"]
+
+
+class Region(tv_tensors.Mask):
+    """A bool map ``(H, W)`` that geometric transforms move like a mask, with fill False.
+
+    Wherever a transform makes pixels that the picture does not have (padding, corners of a
+    rotation), a region is False.
+    """
+
+
+class Sample(TypedDict):
+    """One training image; unlabelled (``scribble``) and padding (``valid``) are different facts."""
+
+    name: str
+    supervision: str
+    """``scribble``, ``mask`` or ``tags``: what this image brings."""
+    image: tv_tensors.Image
+    """``(C, H, W)`` uint8; C is 3 (RGB) or 1 (grey)."""
+    scribble: tv_tensors.Mask
+    """``(H, W)`` int64: a class, or the ignore index where nothing is drawn; all ignored unless
+    supervised by a scribble."""
+    mask: NotRequired[tv_tensors.Mask]
+    """``(H, W)`` int64 full labels; present when any training image has a mask, all ignored for
+    those that have none."""
+    far_background: NotRequired[Region]
+    """``(H, W)`` bool: outside the convex hull of the un-cropped image's strokes, and valid."""
+    tags: Tensor
+    """``(K,)`` float, 1 where the class is in the un-cropped image; background (index 0) always
+    is."""
+    valid: Region
+    """``(H, W)`` bool: False on padding."""
+
+
+class EvaluationSample(TypedDict):
+    """One image to predict; the mask, where there is one, stays at the picture's own size."""
+
+    name: str
+    image: tv_tensors.Image
+    """``(C, h, w)`` uint8, resized."""
+    size: tuple[int, int]
+    """Height and width of the picture in pixels, to which predictions go back."""
+    mask: NotRequired[Tensor]
+    """``(H, W)`` int64."""
+
+
+Batch = dict[str, Any]
+"""A collated `Sample`: tensors with a leading batch axis (``image`` normalised float), lists for
+strings."""
+
+EvaluationBatch = dict[str, Any]
+"""Collated `EvaluationSample`: ``image`` ``(B, C, h, w)``; ``name``, ``size`` and ``mask`` are
+lists."""
+
+
+def evaluation_collate(samples: list[EvaluationSample]) -> EvaluationBatch:
+    """Stack the images, keep everything that has the picture's own size as a list."""
+    batch: EvaluationBatch = {key: [sample[key] for sample in samples] for key in samples[0]}  # type: ignore[literal-required]
+    batch["image"] = torch.stack([image.as_subclass(Tensor) for image in batch["image"]])
+    return batch

@@ -1,0 +1,75 @@
+"""Image-level tags: which classes are in a picture, as a float vector with the background first."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scribbleseg.annotation.label_image import LabelImage
+from scribbleseg.errors import DataError
+
+__all__ = ["read_tags", "tags_from_label"]
+
+
+def tags_from_label(label: LabelImage, *, num_classes: int) -> Tensor:
+    """Tags of an un-cropped scribble or mask.
+
+    Args:
+        label: ``(H, W)`` class indices; values from ``num_classes`` on are unlabelled.
+        num_classes: Length K of the result.
+
+    Returns:
+        ``(K,)`` float: 1 for classes that are drawn, and for index 0.
+
+    >>> tags_from_label(np.array([[2, 255]], np.uint8), num_classes=4)
+    tensor([1., 0., 1., 0.])
+    """
+    present = np.bincount(label.ravel(), minlength=num_classes)[:num_classes] > 0
+    present[0] = True
+    return torch.from_numpy(present).float()
+
+
+def read_tags(path: Path, class_names: Sequence[str]) -> dict[str, Tensor]:
+    """Tags of every image in a file, ``(K,)`` float each, index 0 set to 1.
+
+    Two formats: JSON ``{"<id>": ["cat", "dog"]}``, and text with one image a line,
+    ``<id><tab>cat,dog``. Classes are named or given by index.
+
+    Raises:
+        DataError: The file is missing or a class is unknown.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; it should hold the image-level tags") from None
+    if path.suffix == ".json":
+        try:
+            entries: Mapping[str, Sequence[str | int]] = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{path}: line {error.lineno} is not valid JSON ({error.msg})"
+            ) from None
+    else:
+        lines = [line.split("\t", 1) for line in text.splitlines() if line.strip()]
+        entries = {
+            fields[0].strip(): [t.strip() for t in "".join(fields[1:]).split(",") if t.strip()]
+            for fields in lines
+        }
+
+    index = {name: position for position, name in enumerate(class_names)}
+    index |= {str(position): position for position in range(len(class_names))}
+    tags = {}
+    for name, classes in entries.items():
+        unknown = [c for c in classes if str(c) not in index]
+        if unknown:
+            raise DataError(
+                f"{path}: image {name!r} has tag {unknown[0]!r}; classes are "
+                f"{', '.join(class_names)}"
+            )
+        vector = torch.zeros(len(class_names))
+        vector[[0, *(index[str(c)] for c in classes)]] = 1.0
+        tags[name] = vector
+    return tags

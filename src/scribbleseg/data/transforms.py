@@ -1,0 +1,190 @@
+"""Joint random transforms that torchvision does not have.
+
+Any transform of ``torchvision.transforms.v2`` may stand beside them in a config. Whatever fill
+value a transform uses, the dataset sets labels to the ignore index and regions to False wherever
+``valid`` ends up False. Randomness comes from torch's generator alone, which the dataset seeds for
+every sample.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.v2 import functional as tvf
+
+__all__ = [
+    "QuarterTurnFlipOrRotation",
+    "RandomCrop",
+    "RandomQuarterTurn",
+    "RandomRotation",
+    "RandomScale",
+]
+
+
+class RandomScale(v2.Transform):
+    """Resize by a random factor, aspect kept: pictures bilinear, label images and regions nearest.
+
+    Args:
+        low: Smallest factor.
+        high: Largest factor.
+    """
+
+    def __init__(self, low: float = 0.5, high: float = 2.0) -> None:
+        super().__init__()
+        if not 0 < low <= high:
+            raise ValueError(f"RandomScale: low {low} and high {high} must satisfy 0 < low <= high")
+        self.low, self.high = low, high
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw the new size."""
+        factor = self.low + (self.high - self.low) * torch.rand(()).item()
+        return {"size": [max(1, round(side * factor)) for side in canvas_size(flat_inputs)]}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Resize one input."""
+        return resize(inpt, params["size"])
+
+
+class RandomCrop(v2.Transform):
+    """Cut out a random window; a picture smaller than the window is padded around its centre first.
+
+    Args:
+        size: Height and width of the window in pixels.
+        fill: Grey level or colour of padded pixels, 0..255.
+    """
+
+    def __init__(self, size: tuple[int, int], fill: Sequence[int] = (0,)) -> None:
+        super().__init__()
+        self.size, self.fill = tuple(size), list(fill)
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw the padding and the window's corner."""
+        missing = [
+            max(0, want - have)
+            for want, have in zip(self.size, canvas_size(flat_inputs), strict=True)
+        ]
+        room = [
+            max(0, have - want)
+            for want, have in zip(self.size, canvas_size(flat_inputs), strict=True)
+        ]
+        top, left = (int(torch.randint(r + 1, ())) for r in room)
+        before = [m // 2 for m in missing]
+        after = [m - b for m, b in zip(missing, before, strict=True)]
+        return {"padding": [before[1], before[0], after[1], after[0]], "top": top, "left": left}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Pad and crop one input."""
+        if any(params["padding"]):
+            fill = self.fill if isinstance(inpt, tv_tensors.Image) else 0
+            inpt = tvf.pad(inpt, params["padding"], fill=fill)
+        return tvf.crop(inpt, params["top"], params["left"], *self.size)
+
+
+class RandomQuarterTurn(v2.Transform):
+    """Turn by 0, 90, 180 or 270 degrees, each equally likely; exact, no interpolation."""
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw the number of quarter turns."""
+        return {"turns": int(torch.randint(4, ()))}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Turn one input."""
+        return quarter_turn(inpt, params["turns"])
+
+
+class RandomRotation(v2.Transform):
+    """Rotate about the centre, canvas kept; corners become padding.
+
+    Args:
+        degrees: Largest angle to either side.
+        p: Probability to rotate at all.
+    """
+
+    def __init__(self, degrees: float = 10.0, p: float = 0.5) -> None:
+        super().__init__()
+        self.degrees, self.p = degrees, p
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw the angle; 0 when the sample stays as it is."""
+        angle = self.degrees * (2 * torch.rand(()).item() - 1)
+        return {"angle": angle if torch.rand(()).item() < self.p else 0.0}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Rotate one input."""
+        return rotate(inpt, params["angle"])
+
+
+class QuarterTurnFlipOrRotation(v2.Transform):
+    """The augmentation of WSL4MIS: a quarter turn and flip, or a rotation, or nothing.
+
+    With probability 1/2 a random number of quarter turns and a flip along a random axis; else with
+    probability 1/2 a rotation by a whole angle.
+
+    Args:
+        degrees: Angles are drawn from ``-degrees .. degrees - 1``.
+    """
+
+    def __init__(self, degrees: int = 20) -> None:
+        super().__init__()
+        self.degrees = degrees
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw what happens to the sample."""
+        choice = torch.rand(()).item()
+        return {
+            "flip": int(torch.randint(2, ())) if choice < 0.5 else None,
+            "turns": int(torch.randint(4, ())),
+            "angle": int(torch.randint(-self.degrees, self.degrees, ()))
+            if 0.5 <= choice < 0.75
+            else 0,
+        }
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Apply it to one input."""
+        if params["flip"] is None:
+            return rotate(inpt, params["angle"])
+        turned = quarter_turn(inpt, params["turns"])
+        return tvf.horizontal_flip(turned) if params["flip"] else tvf.vertical_flip(turned)
+
+
+def canvas_size(flat_inputs: Sequence[Any]) -> tuple[int, int]:
+    """Height and width in pixels that the spatial tensors of a sample share."""
+    height, width = next(
+        i.shape[-2:] for i in flat_inputs if isinstance(i, tv_tensors.Image | tv_tensors.Mask)
+    )
+    return height, width
+
+
+def resize(inpt: Any, size: Sequence[int]) -> Any:
+    """One input at ``size`` (height, width): pictures bilinear, label images and regions nearest.
+
+    The nearest pixel is the one whose centre is nearest, as for the picture. torchvision takes the
+    one whose corner is nearest, which shifts the labels by up to half a pixel.
+    """
+    if isinstance(inpt, tv_tensors.Image):
+        return tvf.resize(inpt, list(size))
+    if not isinstance(inpt, tv_tensors.Mask):
+        return inpt
+    label = inpt.as_subclass(Tensor)
+    rows, columns = (
+        ((torch.arange(new) + 0.5) * (old / new)).long().clamp_max(old - 1)
+        for old, new in zip(label.shape[-2:], size, strict=True)
+    )
+    return tv_tensors.wrap(label[..., rows[:, None], columns], like=inpt)
+
+
+def quarter_turn(inpt: Any, turns: int) -> Any:
+    """``(..., H, W)`` turned counter-clockwise; what is no spatial tensor stays as it is."""
+    if not isinstance(inpt, tv_tensors.Image | tv_tensors.Mask):
+        return inpt
+    return tv_tensors.wrap(torch.rot90(inpt.as_subclass(Tensor), turns, (-2, -1)), like=inpt)
+
+
+def rotate(inpt: Any, angle: float) -> Any:
+    """Rotated counter-clockwise by ``angle`` degrees about the centre, fill 0."""
+    if angle == 0:
+        return inpt
+    return tvf.rotate(inpt, angle, interpolation=InterpolationMode.BILINEAR, fill=0)

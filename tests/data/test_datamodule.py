@@ -1,0 +1,166 @@
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from scribbleseg.annotation import read_label, write_label
+from scribbleseg.data import ScribbleDataModule
+from scribbleseg.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def root(drawn: Path, tmp_path: Path) -> Path:
+    """A copy of the drawn dataset that a test may spoil."""
+    return Path(shutil.copytree(drawn, tmp_path / "cells"))
+
+
+def module(root: Path, **options: Any) -> ScribbleDataModule:
+    return ScribbleDataModule(str(root), **{"batch_size": 4, **options})
+
+
+def test_facts_about_the_data(drawn: Path) -> None:
+    data = module(drawn)
+    assert data.class_names == ["background", "disc", "square"]
+    assert (data.in_channels, data.ignore_index) == (3, 255)
+    data.setup("fit")
+    assert data.audit is not None
+    assert data.audit.images == 8
+    assert data.train_supervision == {"scribble"}
+    assert len(data.train_dataloader()) == 2
+    assert len(data.test_dataloader()) == 3
+
+
+def test_batches_are_normalised_float(drawn: Path) -> None:
+    data = module(drawn, mean=[0.5, 0.5, 0.5], std=[0.25, 0.25, 0.25])
+    batch = next(iter(data.train_dataloader()))
+    image = batch["image"]
+    assert image.dtype == torch.uint8
+    normalised = data.on_after_batch_transfer(batch, 0)
+    torch.testing.assert_close(normalised["image"], (image / 255 - 0.5) / 0.25)
+    assert normalised["image"].is_contiguous(memory_format=torch.channels_last)
+    assert batch["image"] is image
+
+
+def test_mixed_supervision_from_a_file(root: Path) -> None:
+    kinds = ["scribble"] * 3 + ["mask"] * 2 + ["tags"] * 3
+    lines = [f"cell {index}\t{kind}" for index, kind in enumerate(kinds)]
+    (root / "kinds.txt").write_text("\n".join(lines) + "\n")
+    (root / "tags.txt").write_text("".join(f"cell {index}\tdisc\n" for index in range(5, 8)))
+    with (root / "dataset.yaml").open("a") as file:
+        file.write("tags: tags.txt\n")
+    data = module(root, supervision="kinds.txt", sampling={"scribble": 1, "mask": 1, "tags": 2})
+    data.setup("fit")
+    assert data.train_supervision == {"scribble", "mask", "tags"}
+    seen = [kind for batch in data.train_dataloader() for kind in batch["supervision"]]
+    assert sorted(seen) == ["mask"] * 2 + ["scribble"] * 2 + ["tags"] * 4
+
+    (root / "tags.txt").write_text("cell 5\tdisc\n")
+    with pytest.raises(DataError, match=r"tags\.txt: no tags for cell 6, cell 7"):
+        module(root, supervision="kinds.txt").setup("fit")
+    (root / "kinds.txt").write_text("cell 0\tscribbles\n")
+    with pytest.raises(
+        DataError, match=r"kinds\.txt: line 1 is .*expected '<id><tab>mask\|scribble\|tags'"
+    ):
+        module(root, supervision="kinds.txt").setup("fit")
+    with pytest.raises(ConfigError, match=r"data\.supervision: 'strokes' is neither"):
+        module(root, supervision="strokes").setup("fit")
+
+
+def test_tags_only_images_need_a_file(drawn: Path) -> None:
+    with pytest.raises(DataError, match=r"declare tags only; set 'tags: FILE' in .*dataset\.yaml"):
+        module(drawn, supervision="tags").setup("fit")
+
+
+def test_empty_scribbles_are_counted_and_refused(root: Path) -> None:
+    write_label(root / "scribbles/cell 3.png", np.full((48, 64), 255, np.uint8))
+    with pytest.raises(
+        DataError,
+        match=r"nothing is drawn in 1 of 8 label images: .*cell 3\.png; .*--data\.allow_empty",
+    ):
+        module(root).setup("fit")
+    module(root, allow_empty=True).setup("fit")
+
+
+def test_background_must_be_drawn(root: Path) -> None:
+    for path in (root / "scribbles").glob("*.png"):
+        label = read_label(path).copy()
+        label[label == 0] = 255
+        write_label(path, label)
+    with pytest.raises(
+        DataError, match=r"class 'background' \(index 0\) is never drawn in 8 label images"
+    ):
+        module(root).setup("fit")
+
+
+def test_a_class_without_strokes_is_reported(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for path in (root / "scribbles").glob("*.png"):
+        label = read_label(path).copy()
+        label[label == 2] = 255
+        write_label(path, label)
+    module(root).setup("fit")
+    assert "class 'square' is never drawn" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda r: (r / "scribbles/cell 2.png").unlink(), r"cell 2\.png missing"),
+        (lambda r: (r / "images/cell 2.png").unlink(), r"no picture .* for cell 2"),
+        (lambda r: (r / "train.txt").write_text(""), r"train\.txt: the list is empty"),
+        (lambda r: (r / "train.txt").unlink(), r"list 'train' not found; looked for .*train\.txt"),
+        (lambda r: (r / "masks/cell 9.png").unlink(), r"masks: no mask for cell 9 of list 'val'"),
+        (
+            lambda r: write_label(r / "scribbles/cell 1.png", np.zeros((64, 48), np.uint8)),
+            "exchanged",
+        ),
+        (
+            lambda r: write_label(r / "scribbles/cell 1.png", np.full((48, 64), 9, np.uint8)),
+            r"label 9 on 3072 pixels",
+        ),
+        (
+            lambda r: (r / "scribbles/cell 1.png").write_bytes(b""),
+            r"cell 1\.png: not a picture \(0 bytes\)",
+        ),
+    ],
+)
+def test_bad_data_is_refused_before_training(root: Path, spoil: Any, message: str) -> None:
+    spoil(root)
+    with pytest.raises(DataError, match=message):
+        module(root).setup("fit")
+
+
+def test_hull_needs_background_strokes_around_the_objects(root: Path) -> None:
+    module(root, background_prior="hull")
+    text = (
+        (root / "dataset.yaml")
+        .read_text()
+        .replace("background_drawn: true", "background_drawn: false")
+    )
+    (root / "dataset.yaml").write_text(text)
+    with pytest.raises(
+        ConfigError, match=r"background_prior: hull needs background strokes around the objects"
+    ):
+        module(root, background_prior="hull")
+
+
+def test_wrong_number_of_means(drawn: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.mean, data\.std: 3 value\(s\) each"):
+        module(drawn, mean=[0.5], std=[0.5])
+
+
+def test_all_needs_no_list(drawn: Path) -> None:
+    assert len(module(drawn, train="all").names("train")) == 11
+
+
+def test_pictures_to_predict(drawn: Path, tmp_path: Path) -> None:
+    assert len(module(drawn).prediction_dataset()) == 3
+    assert len(module(drawn, images=str(drawn / "images")).prediction_dataset()) == 11
+    with pytest.raises(DataError, match="no pictures"):
+        module(drawn, images=str(tmp_path)).prediction_dataset()
+    shutil.copy(drawn / "images/cell 0.png", tmp_path / "a.png")
+    shutil.copy(drawn / "images/cell 0.png", tmp_path / "a.PNG")
+    with pytest.raises(DataError, match=r"would both be predicted as a\.png; rename one"):
+        module(drawn, images=str(tmp_path)).prediction_dataset()

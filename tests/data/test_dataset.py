@@ -1,0 +1,164 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from scribbleseg.annotation import far_background, read_label, write_label
+from scribbleseg.data import (
+    EpochSampler,
+    EvaluationDataset,
+    Layout,
+    Record,
+    Region,
+    ScribbleDataset,
+    load_layout,
+)
+from scribbleseg.data.transforms import RandomCrop, RandomRotation
+from scribbleseg.errors import DataError
+
+LAYOUT = Layout(
+    "a",
+    ("background", "disc", "square"),
+    ((0, 0, 0),) * 3,
+    "images",
+    "scribbles",
+    "masks",
+    (".png",),
+)
+
+
+def records(root: Path, kind: str = "scribble") -> list[Record]:
+    layout, _ = load_layout("folder", str(root))
+    names = [f"cell {index}" for index in range(8)]
+    return layout.records(root, names, kind)  # type: ignore[arg-type]
+
+
+def test_sample_of_a_scribble_holds_no_mask(drawn: Path) -> None:
+    """A scribble method must not be able to see a mask by accident."""
+    sample = ScribbleDataset(records(drawn), LAYOUT)[0]
+    assert "mask" not in sample
+    assert isinstance(sample["image"], tv_tensors.Image)
+    assert isinstance(sample["valid"], Region)
+    assert sample["image"].shape == (3, 48, 64)
+    assert sample["scribble"].dtype == torch.int64
+    np.testing.assert_array_equal(
+        sample["scribble"], read_label(drawn / "scribbles" / "cell 0.png")
+    )
+    assert sample["tags"].tolist() == [1, 1, 1]
+
+
+def test_mixed_supervision_collates(drawn: Path) -> None:
+    mixed = [records(drawn, kind)[index] for index, kind in enumerate(("scribble", "mask", "tags"))]
+    tags = {"cell 2": torch.tensor([1.0, 0.0, 1.0])}
+    batch = next(iter(DataLoader(ScribbleDataset(mixed, LAYOUT, tags=tags), batch_size=3)))
+    assert batch["supervision"] == ["scribble", "mask", "tags"]
+    drawn_pixels = (batch["scribble"] != 255).flatten(1).any(dim=1)
+    masked_pixels = (batch["mask"] != 255).flatten(1).any(dim=1)
+    assert drawn_pixels.tolist() == [True, False, False]
+    assert masked_pixels.tolist() == [False, True, False]
+    assert batch["tags"].tolist() == [[1, 1, 1], [1, 1, 1], [1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    "transform", [v2.RandomRotation(45), RandomRotation(45, p=1.0), RandomCrop((80, 80))]
+)
+def test_padding_is_unlabelled_and_near_nothing_whatever_the_transform(
+    drawn: Path, transform: v2.Transform
+) -> None:
+    """torchvision's own rotation fills masks with class 0: the dataset must not believe it."""
+    dataset = ScribbleDataset(records(drawn, "mask"), LAYOUT, transform=transform, seed=3)
+    sample = dataset[(0, 1)]
+    padding = ~sample["valid"]
+    assert padding.any()
+    assert (sample["mask"][padding] == 255).all()
+    assert (sample["mask"][~padding] != 255).all()
+    with_prior = ScribbleDataset(
+        records(drawn), LAYOUT, transform=transform, seed=3, background_prior="hull"
+    )
+    sample = with_prior[(0, 1)]
+    assert sample["far_background"].any()
+    assert not sample["far_background"][~sample["valid"]].any()
+
+
+def test_far_background_is_that_of_the_whole_image(drawn: Path) -> None:
+    sample = ScribbleDataset(records(drawn), LAYOUT, background_prior="hull")[0]
+    np.testing.assert_array_equal(
+        sample["far_background"], far_background(read_label(drawn / "scribbles" / "cell 0.png"))
+    )
+
+
+def test_sample_depends_on_seed_epoch_and_index_alone(drawn: Path) -> None:
+    transform = v2.Compose([RandomRotation(30, p=1.0), RandomCrop((32, 32)), v2.ColorJitter(0.5)])
+    dataset = ScribbleDataset(records(drawn), LAYOUT, transform=transform, seed=5)
+    torch.manual_seed(0)
+    first = dataset[(2, 3)]
+    state = torch.get_rng_state()
+    torch.manual_seed(99)
+    again = dataset[(2, 3)]
+    assert torch.equal(first["image"], again["image"])
+    assert not torch.equal(first["image"], dataset[(3, 3)]["image"])
+    assert not torch.equal(
+        first["image"],
+        ScribbleDataset(records(drawn), LAYOUT, transform=transform)[(2, 3)]["image"],
+    )
+    torch.manual_seed(0)
+    assert torch.equal(torch.get_rng_state(), state)  # the surrounding random state is not touched
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batches_do_not_depend_on_the_number_of_workers(drawn: Path, workers: int) -> None:
+    def batches(count: int) -> list[torch.Tensor]:
+        dataset = ScribbleDataset(
+            records(drawn), LAYOUT, transform=RandomRotation(30, p=1.0), seed=5
+        )
+        sampler = EpochSampler(["scribble"] * 8, batch_size=2, seed=5, position=lambda: 8)
+        return [
+            batch["image"]
+            for batch in DataLoader(dataset, batch_size=2, sampler=sampler, num_workers=count)
+        ]
+
+    for alone, together in zip(batches(0), batches(workers), strict=True):
+        assert torch.equal(alone, together)
+
+
+def test_sixteen_bit_labels(tmp_path: Path) -> None:
+    layout = Layout(
+        "big", tuple(map(str, range(300))), ((0, 0, 0),) * 300, "i", "s", "m", ignore_index=65535
+    )
+    label = np.array([[299, 65535], [0, 255]], np.uint16)
+    write_label(tmp_path / "a.png", label)
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.jpg")
+    record = Record("a", tmp_path / "a.jpg", scribble=tmp_path / "a.png")
+    sample = ScribbleDataset([record], layout, resize=(4, 4), transform=RandomCrop((6, 4)))[0]
+    assert set(sample["scribble"].unique().tolist()) == {0, 255, 299, 65535}
+    assert sample["tags"].nonzero().flatten().tolist() == [0, 255, 299]
+    evaluation = EvaluationDataset(
+        [Record("a", tmp_path / "a.jpg", mask=tmp_path / "a.png")], layout
+    )[0]
+    assert evaluation["mask"].tolist() == label.tolist()
+
+
+def test_evaluation_keeps_the_mask_at_the_pictures_size(drawn: Path) -> None:
+    sample = EvaluationDataset([*records(drawn, "mask")], LAYOUT, resize=(20, 30))[0]
+    assert sample["image"].shape == (3, 20, 30)
+    assert sample["size"] == (48, 64)
+    assert sample["mask"].shape == (48, 64)
+
+
+def test_errors_name_the_file(drawn: Path, tmp_path: Path) -> None:
+    picture = drawn / "images" / "cell 0.png"
+    write_label(tmp_path / "small.png", np.zeros((2, 3), np.uint8))
+    with pytest.raises(DataError, match=r"small\.png: label is 3x2 but its picture 64x48 pixels"):
+        ScribbleDataset([Record("a", picture, scribble=tmp_path / "small.png")], LAYOUT)[0]
+    with pytest.raises(DataError, match=r"small\.png: mask is 3x2 but its picture 64x48 pixels"):
+        EvaluationDataset([Record("a", picture, mask=tmp_path / "small.png")], LAYOUT)[0]
+    write_label(tmp_path / "wrong.png", np.full((48, 64), 3, np.uint8))
+    with pytest.raises(
+        DataError, match=r"wrong\.png: label 3 on 3072 pixels; expected 0\.\.2 or 255"
+    ):
+        ScribbleDataset([Record("a", picture, scribble=tmp_path / "wrong.png")], LAYOUT)[0]

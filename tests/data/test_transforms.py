@@ -1,0 +1,149 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from scribbleseg.data.sample import Region
+from scribbleseg.data.transforms import (
+    QuarterTurnFlipOrRotation,
+    RandomCrop,
+    RandomQuarterTurn,
+    RandomRotation,
+    RandomScale,
+    resize,
+)
+
+OURS = [
+    RandomScale(0.5, 2.0),
+    RandomCrop((40, 30)),
+    RandomCrop((130, 40)),
+    RandomQuarterTurn(),
+    RandomRotation(30, p=1.0),
+    QuarterTurnFlipOrRotation(20),
+]
+
+
+def sample(height: int = 96, width: int = 128) -> dict[str, Any]:
+    """A picture whose grey level says the class, so that alignment can be read off the pixels."""
+    y, x = np.mgrid[:height, :width]
+    label = ((x // 16 + y // 16) % 4).astype(np.uint8)
+    return {
+        "image": tv_tensors.Image(torch.from_numpy(60 + 60 * label)[None]),
+        "scribble": tv_tensors.Mask(torch.from_numpy(label)),
+        "far_background": Region(torch.from_numpy(label == 1)),
+        "valid": Region(torch.ones(height, width, dtype=torch.bool)),
+        "tags": torch.ones(4),
+        "name": "a",
+    }
+
+
+@pytest.mark.parametrize("transform", OURS, ids=lambda t: type(t).__name__)
+@pytest.mark.parametrize("seed", range(8))
+def test_everything_moves_together(transform: v2.Transform, seed: int) -> None:
+    torch.manual_seed(seed)
+    moved = transform(sample())
+    shapes = {
+        tuple(moved[key].shape[-2:]) for key in ("image", "scribble", "far_background", "valid")
+    }
+    assert len(shapes) == 1
+    assert isinstance(moved["valid"], Region)
+    assert moved["valid"].dtype == torch.bool
+    assert moved["scribble"].dtype == torch.uint8
+
+    label, image = moved["scribble"].as_subclass(Tensor), moved["image"].as_subclass(Tensor)[0]
+    valid = moved["valid"].as_subclass(Tensor)
+    inside = valid & (image == 60 + 60 * label.int())  # bilinear borders between squares are mixed
+    assert inside.sum() > 0.45 * valid.sum()
+    interior = _eroded(valid & (_flat(label)))
+    assert interior.any()
+    assert (image.float()[interior] - (60.0 + 60.0 * label.float()[interior])).abs().max() <= 3
+    far = moved["far_background"].as_subclass(Tensor)
+    assert torch.equal(far & valid, (label == 1) & valid)
+    assert not far[~valid].any()
+    assert (image[~valid] == 0).all() or isinstance(
+        transform, RandomRotation | QuarterTurnFlipOrRotation
+    )
+    assert moved["name"] == "a"
+    assert torch.equal(moved["tags"], torch.ones(4))
+
+
+def _flat(label: Tensor) -> Tensor:
+    """Pixels whose 5 x 5 neighbourhood has one class."""
+    padded = torch.nn.functional.pad(label[None, None].float(), (2, 2, 2, 2), value=-1)
+    highest = torch.nn.functional.max_pool2d(padded, 5, stride=1)
+    lowest = -torch.nn.functional.max_pool2d(-padded, 5, stride=1)
+    return (highest == lowest)[0, 0]
+
+
+def _eroded(region: Tensor) -> Tensor:
+    outside = torch.nn.functional.max_pool2d((~region)[None, None].float(), 3, stride=1, padding=1)
+    return outside[0, 0] == 0
+
+
+def test_crop_pads_a_small_picture_around_its_centre() -> None:
+    moved = RandomCrop((60, 80), fill=(7,))(sample(48, 64))
+    assert moved["image"].shape == (1, 60, 80)
+    assert (moved["image"][0, 0] == 7).all()
+    assert moved["valid"][6:54, 8:72].all()
+    assert moved["valid"].sum() == 48 * 64
+
+
+def test_crop_reaches_every_corner() -> None:
+    torch.manual_seed(0)
+    picture = torch.arange(16, dtype=torch.uint8).reshape(1, 4, 4)
+    corners = {
+        int(RandomCrop((2, 2))({"image": tv_tensors.Image(picture)})["image"][0, 0, 0])
+        for _ in range(300)
+    }
+    assert corners == {0, 1, 2, 4, 5, 6, 8, 9, 10}
+
+
+def test_quarter_turns_are_exact_and_equally_likely() -> None:
+    torch.manual_seed(0)
+    square = torch.arange(9, dtype=torch.uint8).reshape(1, 3, 3)
+    seen = [
+        RandomQuarterTurn()({"image": tv_tensors.Image(square)})["image"].as_subclass(Tensor)
+        for _ in range(400)
+    ]
+    for turns in range(4):
+        assert (
+            60 < sum(torch.equal(image, torch.rot90(square, turns, (1, 2))) for image in seen) < 140
+        )
+
+
+def test_wsl4mis_shares() -> None:
+    """Half are turned and flipped, a quarter rotated (1 in 40 of them by 0), a quarter stay."""
+    torch.manual_seed(0)
+    square = torch.arange(16, dtype=torch.uint8).reshape(1, 4, 4) * 16
+    transform, kinds = QuarterTurnFlipOrRotation(20), {"same": 0, "flipped": 0, "rotated": 0}
+    mirrored = [torch.rot90(square.flip(-1), turns, (1, 2)) for turns in range(4)]
+    for _ in range(2000):
+        image = transform({"image": tv_tensors.Image(square)})["image"].as_subclass(Tensor)
+        flipped = any(torch.equal(image, mirror) for mirror in mirrored)
+        kinds["same" if torch.equal(image, square) else "flipped" if flipped else "rotated"] += 1
+    assert 920 < kinds["flipped"] < 1080
+    assert 430 < kinds["same"] < 590
+    assert 410 < kinds["rotated"] < 570
+
+
+@pytest.mark.parametrize("size", [(5, 6), (10, 3), (7, 11), (20, 24), (41, 30)])
+def test_resized_labels_stay_where_the_picture_is(size: tuple[int, int]) -> None:
+    """Every label comes from the pixel whose centre is nearest: at most half a pixel away."""
+    for axis, (old, new) in enumerate(zip((20, 24), size, strict=True)):
+        numbers = torch.arange(old, dtype=torch.uint8)
+        label = numbers[:, None].expand(20, 24) if axis == 0 else numbers.expand(20, 24)
+        moved = resize(tv_tensors.Mask(label.contiguous()), size)
+        assert isinstance(moved, tv_tensors.Mask)
+        assert moved.shape == size
+        taken = moved.as_subclass(Tensor).double().select(1 - axis, 0) + 0.5
+        wanted = (torch.arange(new) + 0.5) * old / new
+        assert (taken - wanted).abs().max() <= 0.5 + 1e-9
+
+
+def test_impossible_scale_is_refused() -> None:
+    with pytest.raises(ValueError, match="low 2 and high 1 must satisfy"):
+        RandomScale(2, 1)
