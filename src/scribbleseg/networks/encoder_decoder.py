@@ -1,0 +1,161 @@
+"""U-Net, DeepLabV3+ and SegFormer decoders on any encoder of segmentation_models_pytorch or timm.
+
+The decoders are those of segmentation_models_pytorch, the modern forms. Its DeepLabV3+ is not the
+network of the published scribble methods (separable convolutions, other rates, no multi-grid);
+networks that reproduce a paper are separate classes.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import segmentation_models_pytorch as smp
+from torch import Tensor, nn
+
+from scribbleseg.networks.padding import check_divisible, crop_like, pad_to_multiple
+from scribbleseg.networks.weights import build_with_encoder
+
+__all__ = ["DeepLabV3Plus", "Segformer", "UNet"]
+
+
+class EncoderDecoder(nn.Module):
+    """The split into features and head that all networks here share.
+
+    Args:
+        model: Encoder, decoder and head of segmentation_models_pytorch.
+        stride: Pixels that must divide the picture's sides inside; `forward` pads to it.
+    """
+
+    def __init__(self, model: smp.base.SegmentationModel, stride: int) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.classifier = (
+            model.encoder,
+            model.decoder,
+            model.segmentation_head,
+        )
+        self.stride = stride
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """The decoder's output, which `head` classifies, then the encoder's maps, finest first.
+
+        Args:
+            image: ``(B, in_channels, H, W)`` float; H and W multiples of ``self.stride``.
+        """
+        check_divisible(image, self.stride)
+        maps = self.encoder(image)
+        # Transformer encoders have no map at half resolution and leave an empty one in its place.
+        return [self.decoder(maps), *(m for m in maps[1:] if m.shape[1] > 0)]
+
+    def head(self, features: list[Tensor]) -> Tensor:
+        """Logits ``(B, num_classes, H, W)`` from the decoder's output."""
+        logits: Tensor = self.classifier(features[0])
+        return logits
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits ``(B, num_classes, H, W)`` at the image's size, whatever it is."""
+        return crop_like(self.head(self.features(pad_to_multiple(image, self.stride))), image)
+
+
+class UNet(EncoderDecoder):
+    """U-Net decoder (Ronneberger et al., MICCAI 2015).
+
+    Args:
+        num_classes: Classes predicted, background included.
+        in_channels: Channels of the image.
+        encoder: Encoder of segmentation_models_pytorch, or ``tu-<name>`` for one of timm.
+        weights: Encoder weights: none, imagenet, or a file.
+        decoder_channels: Channels of the five decoder levels, coarsest first.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        *,
+        encoder: str = "resnet34",
+        weights: str = "none",
+        decoder_channels: Sequence[int] = (256, 128, 64, 32, 16),
+    ) -> None:
+        super().__init__(
+            build_with_encoder(
+                smp.Unet,
+                encoder,
+                weights,
+                in_channels,
+                classes=num_classes,
+                decoder_channels=tuple(decoder_channels),
+            ),
+            stride=32,
+        )
+
+
+class DeepLabV3Plus(EncoderDecoder):
+    """DeepLabV3+ decoder (Chen et al., ECCV 2018), with separable convolutions.
+
+    Args:
+        num_classes: Classes predicted, background included.
+        in_channels: Channels of the image.
+        encoder: Encoder of segmentation_models_pytorch, or ``tu-<name>`` for one of timm.
+        weights: Encoder weights: none, imagenet, or a file.
+        output_stride: Stride of the encoder's last map.
+        atrous_rates: Dilations of the ASPP branches; (6, 12, 18) at stride 16, (12, 24, 36) at
+            stride 8.
+        decoder_channels: Channels of the ASPP and the decoder.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        *,
+        encoder: str = "resnet50",
+        weights: str = "none",
+        output_stride: Literal[8, 16] = 16,
+        atrous_rates: tuple[int, int, int] = (6, 12, 18),
+        decoder_channels: int = 256,
+    ) -> None:
+        super().__init__(
+            build_with_encoder(
+                smp.DeepLabV3Plus,
+                encoder,
+                weights,
+                in_channels,
+                classes=num_classes,
+                encoder_output_stride=output_stride,
+                decoder_atrous_rates=atrous_rates,
+                decoder_channels=decoder_channels,
+            ),
+            stride=16,
+        )
+
+
+class Segformer(EncoderDecoder):
+    """SegFormer decoder (Xie et al., NeurIPS 2021); published with encoders ``mit_b0 .. mit_b5``.
+
+    Args:
+        num_classes: Classes predicted, background included.
+        in_channels: Channels of the image.
+        encoder: Encoder of segmentation_models_pytorch, or ``tu-<name>`` for one of timm.
+        weights: Encoder weights: none, imagenet, or a file.
+        decoder_channels: Channels to which every encoder map is projected.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        *,
+        encoder: str = "mit_b1",
+        weights: str = "none",
+        decoder_channels: int = 256,
+    ) -> None:
+        super().__init__(
+            build_with_encoder(
+                smp.Segformer,
+                encoder,
+                weights,
+                in_channels,
+                classes=num_classes,
+                decoder_segmentation_channels=decoder_channels,
+            ),
+            stride=32,
+        )
