@@ -1,0 +1,89 @@
+"""Pictures to look at: what was drawn, what was predicted, what is true."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scribbleseg.annotation.image_file import read_image
+from scribbleseg.annotation.label_image import Color, LabelImage, read_label
+from scribbleseg.annotation.overlay import overlay
+
+__all__ = ["draw_examples"]
+
+Bytes = NDArray[np.uint8]
+
+
+def draw_examples(
+    path: Path,
+    rows: Sequence[tuple[str, Path, Path | None, Path, Path | None]],
+    class_names: Sequence[str],
+    palette: Sequence[Color],
+    *,
+    title: str,
+) -> None:
+    """Draw one row an image: picture, scribble, prediction, truth.
+
+    Args:
+        path: The PNG to write.
+        rows: (id, picture, scribble or None, predicted label image, mask or None).
+        class_names: Names of the classes.
+        palette: RGB of each class.
+        title: Line above the picture.
+    """
+    # Imported here: the library costs half a second, and only pictures need it.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    figure = Figure(figsize=(9.2, 2.25 * len(rows) + 1.1), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes: Any = figure.subplots(len(rows), 4, squeeze=False)
+    for line, (name, image_path, scribble_path, predicted_path, mask_path) in zip(
+        axes, rows, strict=True
+    ):
+        image = read_image(image_path)
+        panels = [
+            image,
+            _draw_strokes(image, read_label(scribble_path), palette) if scribble_path else None,
+            overlay(image, read_label(predicted_path), palette),
+            overlay(image, read_label(mask_path), palette) if mask_path else None,
+        ]
+        for axis, panel in zip(line, panels, strict=True):
+            axis.set_axis_off()
+            if panel is not None:
+                axis.imshow(panel)
+        line[0].text(0, -0.02, name, transform=line[0].transAxes, fontsize=7, va="top", color="0.4")
+    for axis, heading in zip(axes[0], ("image", "scribbles", "prediction", "truth"), strict=True):
+        axis.set_title(heading, fontsize=11)
+    figure.suptitle(title, fontsize=11)
+    handles = [
+        Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="0.5", label=name)
+        for name, (red, green, blue) in zip(class_names, palette, strict=True)
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(len(handles), 7),
+        fontsize=9,
+        frameon=False,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_strokes(image: Bytes, scribble: LabelImage, palette: Sequence[Color]) -> Bytes:
+    """The strokes in full colour on the picture, thick enough to be seen."""
+    colors = np.asarray(palette, np.uint8)
+    width = max(1, round(max(scribble.shape) / 150))
+    result = image // 2 + 64
+    for index in range(len(palette)):
+        drawn = (
+            cv2.dilate((scribble == index).astype(np.uint8), np.ones((width, width), np.uint8)) > 0
+        )
+        # Black strokes would be read as shadows.
+        result[drawn] = colors[index] if colors[index].any() else (255, 255, 255)
+    return result
