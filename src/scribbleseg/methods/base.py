@@ -1,0 +1,189 @@
+"""The shallow base of all methods: everything about training that is not the paper's idea."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import lightning as L
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch import Tensor, nn
+
+from scribbleseg.data.sample import Batch, EvaluationBatch
+from scribbleseg.errors import ConfigError
+from scribbleseg.evaluation.confusion import Scores, confusion_matrix
+from scribbleseg.losses import far_background_loss
+from scribbleseg.methods.optimization import Optimization
+
+__all__ = ["IDENTITY", "NetworkFactory", "SegmentationTask", "Terms"]
+
+NetworkFactory = Callable[[int, int], nn.Module]
+"""Makes a network from (number of classes, channels of the picture); in a config a class path and
+its other arguments."""
+
+IDENTITY = "scribbleseg"
+"""Key of a checkpoint under which `SegmentationTask.identity` is stored."""
+
+FORMAT = 1
+"""Version of the checkpoint's contents."""
+
+Terms = dict[str, Tensor]
+"""The named, already weighted scalar terms of a loss."""
+
+
+class SegmentationTask(L.LightningModule, ABC):
+    """A method: a network and a `training_loss`. These options are the same for every method.
+
+    Args:
+        network: Network to train, e.g. ``scribbleseg.networks.PlainUNet``.
+        class_names: Names of the classes in the order of the labels; the command line takes them
+            from the data.
+        in_channels: Channels of a picture; taken from the data as well.
+        ignore_index: Label value of unlabelled pixels; taken from the data as well.
+        optimization: Optimiser, parameter groups and schedule.
+        ema_decay: Decay of an exponential moving average of the weights, which is then what is
+            evaluated and saved; null for none.
+        far_background_weight: Weight of the far-field term, which is added when
+            ``data.background_prior`` is hull.
+    """
+
+    uses: ClassVar[frozenset[str]]
+    """Kinds of supervision a training image may bring."""
+    needs: ClassVar[frozenset[str]]
+    """Kinds of supervision of which there must be at least one image."""
+
+    def __init__(
+        self,
+        network: NetworkFactory,
+        class_names: Sequence[str],
+        *,
+        in_channels: int = 3,
+        ignore_index: int = 255,
+        optimization: Optimization = Optimization(),
+        ema_decay: float | None = None,
+        far_background_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.class_names, self.ignore_index = list(class_names), ignore_index
+        self.optimization, self.ema_decay, self.far_background_weight = (
+            optimization,
+            ema_decay,
+            far_background_weight,
+        )
+        self.net = network(len(self.class_names), in_channels).to(memory_format=torch.channels_last)
+        self.confusion = np.zeros((len(self.class_names),) * 2, np.int64)
+
+    @abstractmethod
+    def training_loss(self, batch: Batch) -> tuple[Terms, Tensor]:
+        """The method's terms, and the logits ``(B, K, H, W)`` at the picture's size."""
+
+    def check_supervision(self, brings: frozenset[str]) -> None:
+        """Refuse training images that the method cannot use.
+
+        Args:
+            brings: Kinds of supervision among the training images.
+
+        Raises:
+            ConfigError: A kind is missing, or one is not used.
+        """
+        if brings - self.uses or self.needs - brings:
+            raise ConfigError(
+                f"data.supervision: the training images bring {', '.join(sorted(brings))}, but "
+                f"{type(self).__name__} needs "
+                f"{', '.join(sorted(self.needs))} and uses {', '.join(sorted(self.uses))} only"
+            )
+
+    def setup(self, stage: str) -> None:
+        """Check the supervision before the first step."""
+        if stage == "fit":
+            self.check_supervision(self.trainer.datamodule.train_supervision)  # type: ignore[attr-defined]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Sum of the terms, each logged by its name."""
+        terms, logits = self.training_loss(batch)
+        if "far_background" in batch:
+            far = far_background_loss(logits, batch["far_background"])
+            terms = {**terms, "far_background": self.far_background_weight * far}
+        loss = torch.stack(list(terms.values())).sum()
+        self.log_dict(
+            {f"loss/{name}": term.detach() for name, term in terms.items()}, batch_size=len(logits)
+        )
+        self.log("loss/total", loss.detach(), prog_bar=True, batch_size=len(logits))
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule of `Optimization`, stepped by optimiser step."""
+        optimizer, schedule = self.optimization.build(
+            self, int(self.trainer.estimated_stepping_batches)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_callbacks(self) -> list[L.Callback]:
+        """The moving average of the weights, if asked for."""
+        return [] if self.ema_decay is None else [EMAWeightAveraging(decay=self.ema_decay)]
+
+    def predict_labels(self, batch: EvaluationBatch) -> list[Tensor]:
+        """One label map ``(H, W)`` a picture, at the picture's size, on the host.
+
+        The type is uint8, or int32 above 255 classes.
+        """
+        logits: Tensor = self.net(batch["image"])
+        dtype = torch.uint8 if len(self.class_names) <= 255 else torch.int32
+        labels = []
+        for one, size in zip(logits, batch["size"], strict=True):
+            full = (
+                one[None]
+                if one.shape[-2:] == size
+                else F.interpolate(one[None].float(), size, mode="bilinear")
+            )
+            labels.append(full[0].argmax(dim=0).to(dtype).cpu())
+        return labels
+
+    def on_validation_epoch_start(self) -> None:
+        """Counts start at zero."""
+        self.confusion[:] = 0
+
+    def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
+        """Add a batch to the confusion matrix."""
+        for label, mask in zip(self.predict_labels(batch), batch["mask"], strict=True):
+            self.confusion += confusion_matrix(
+                label.numpy(),
+                mask.cpu().numpy(),
+                num_classes=len(self.class_names),
+                ignore_index=self.ignore_index,
+            )
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of all processes' counts together."""
+        counts = self.trainer.strategy.reduce(
+            torch.from_numpy(self.confusion).to(self.device), reduce_op="sum"
+        )
+        assert isinstance(counts, Tensor)
+        self.confusion = counts.cpu().numpy()
+        scores = Scores.from_counts(self.confusion)
+        self.log_dict(
+            {"val/miou": scores.miou, "val/pixel_accuracy": scores.pixel_accuracy}, prog_bar=True
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the weights belong to; compared before they are loaded."""
+        checkpoint[IDENTITY] = self.identity()
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree with, as plain values."""
+        return {
+            "format": FORMAT,
+            "method": type(self).__name__,
+            "network": type(self.net).__name__,
+            "class_names": self.class_names,
+        }
+
+    def test_step(self, batch: EvaluationBatch, batch_idx: int) -> dict[str, list[Tensor]]:
+        """Label maps, for the writer that stores them."""
+        return {"labels": self.predict_labels(batch)}
+
+    def predict_step(self, batch: EvaluationBatch, batch_idx: int) -> dict[str, list[Tensor]]:
+        """Label maps, for the writer that stores them."""
+        return {"labels": self.predict_labels(batch)}

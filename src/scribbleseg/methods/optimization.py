@@ -1,0 +1,137 @@
+"""Optimiser, parameter groups and learning-rate schedule, the same options for every method."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from scribbleseg.errors import ConfigError
+
+__all__ = ["Optimization", "learning_rate_factor"]
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How weights are updated.
+
+    Args:
+        optimizer: Update rule.
+        lr: Base learning rate.
+        weight_decay: Weight decay (AdamW: decoupled).
+        momentum: Momentum of SGD.
+        betas: Decay rates of AdamW's moments.
+        lr_multipliers: Factor on the learning rate of all parameters whose name starts with the
+            key; the longest key counts. Names as in ``named_parameters()``, e.g.
+            ``net.classifier``.
+        decay_norm_and_bias: Whether weight decay acts on parameters with one axis (norms and
+            biases) too.
+        schedule: Shape of the decay from ``warmup_steps`` to the end.
+        power: Exponent of the poly schedule.
+        warmup_steps: Optimiser steps of linear rise.
+        warmup_start: Factor on the learning rate in step 0 of the warm-up.
+    """
+
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    momentum: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+    lr_multipliers: Mapping[str, float] = field(default_factory=dict)
+    decay_norm_and_bias: bool = True
+    schedule: Literal["constant", "poly", "linear", "cosine"] = "poly"
+    power: float = 0.9
+    warmup_steps: int = 0
+    warmup_start: float = 0.0
+
+    def build(self, module: nn.Module, total_steps: int) -> tuple[Optimizer, LambdaLR]:
+        """Optimiser of a module's trainable parameters, and its schedule by optimiser step.
+
+        Args:
+            module: Owner of the parameters.
+            total_steps: Optimiser steps of the whole run.
+
+        Raises:
+            ConfigError: A key of ``lr_multipliers`` matches no parameter.
+        """
+        groups = self._groups(module)
+        optimizer: Optimizer
+        if self.optimizer == "sgd":
+            optimizer = torch.optim.SGD(
+                groups, self.lr, momentum=self.momentum, weight_decay=self.weight_decay
+            )
+        else:
+            optimizer = torch.optim.AdamW(
+                groups, self.lr, betas=self.betas, weight_decay=self.weight_decay
+            )
+
+        def factor(step: int) -> float:
+            return learning_rate_factor(
+                step,
+                total_steps,
+                schedule=self.schedule,
+                power=self.power,
+                warmup_steps=self.warmup_steps,
+                warmup_start=self.warmup_start,
+            )
+
+        return optimizer, LambdaLR(optimizer, factor)
+
+    def _groups(self, module: nn.Module) -> list[dict[str, Any]]:
+        """One group for each pair (learning-rate factor, decays or not)."""
+        groups: dict[tuple[float, bool], dict[str, Any]] = {}
+        unused = set(self.lr_multipliers)
+        for name, parameter in module.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            matches = [key for key in self.lr_multipliers if name.startswith(key)]
+            unused -= set(matches)
+            multiplier = self.lr_multipliers[max(matches, key=len)] if matches else 1.0
+            decays = self.decay_norm_and_bias or parameter.ndim > 1
+            group = groups.setdefault(
+                (multiplier, decays), {"params": [], "lr": self.lr * multiplier}
+            )
+            group["params"].append(parameter)
+            if not decays:
+                group["weight_decay"] = 0.0
+        if unused:
+            parts = sorted({name.rsplit(".", 2)[0] for name, _ in module.named_parameters()})
+            raise ConfigError(
+                f"optimization.lr_multipliers: no parameter starts with {sorted(unused)[0]!r}; "
+                f"parameters lie in {', '.join(parts)}"
+            )
+        return list(groups.values())
+
+
+def learning_rate_factor(
+    step: int,
+    total_steps: int,
+    *,
+    schedule: Literal["constant", "poly", "linear", "cosine"],
+    power: float = 0.9,
+    warmup_steps: int = 0,
+    warmup_start: float = 0.0,
+) -> float:
+    """Factor on the base learning rate in optimiser step ``step``, counted from 0.
+
+    During the warm-up it rises linearly from ``warmup_start`` towards 1; after it, with t the share
+    of the remaining steps that are done: poly ``(1 - t)**power``, linear ``1 - t``, cosine ``(1 +
+    cos(pi t)) / 2``. From ``total_steps`` on it stays at its last value.
+
+    >>> [round(learning_rate_factor(s, 4, schedule="cosine"), 3) for s in range(5)]
+    [1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+    if step < warmup_steps:
+        return warmup_start + (1 - warmup_start) * step / warmup_steps
+    done = min((step - warmup_steps) / max(total_steps - warmup_steps, 1), 1.0)
+    if schedule == "poly":
+        return float((1 - done) ** power)
+    if schedule == "linear":
+        return 1 - done
+    if schedule == "cosine":
+        return (1 + math.cos(math.pi * done)) / 2
+    return 1.0

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import torch
+from tests.golden_cases import Case, golden
+from torch import nn
+
+from scribbleseg.errors import ConfigError
+from scribbleseg.methods import Optimization, learning_rate_factor
+
+
+@golden("cdsp", "lr")
+def test_warmup_and_cosine_of_cdsp(case: Case) -> None:
+    total = case["epochs"] * case["iters_per_epoch"]
+    inside = case["steps"] < total  # the reference jumps back to the base rate after the end
+    ours = [
+        case["base_lr"]
+        * learning_rate_factor(
+            int(step),
+            total,
+            schedule="cosine",
+            warmup_steps=case["warmup_epochs"] * case["iters_per_epoch"],
+        )
+        for step in case["steps"][inside]
+    ]
+    np.testing.assert_allclose(ours, case["lr"][inside], rtol=1e-9, atol=1e-12)
+
+
+@golden("baselines", "ramp")
+def test_poly_of_wsl4mis(case: Case) -> None:
+    """The rate assigned after step i is ours in step i: the reference lags by one step."""
+    ours = [
+        case["base_lr"]
+        * learning_rate_factor(int(step), case["max_iterations"], schedule="poly", power=0.9)
+        for step in case["iteration"]
+    ]
+    np.testing.assert_allclose(ours, case["lr_after_step"], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "poly", "linear", "cosine"])
+def test_warmup_rises_to_one_and_the_end_stays(schedule: str) -> None:
+    def factor(step: int) -> float:
+        return learning_rate_factor(step, 10, schedule=schedule, warmup_steps=4, warmup_start=0.2)  # type: ignore[arg-type]
+
+    assert [factor(step) for step in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert factor(10) == factor(50) == (1.0 if schedule == "constant" else 0.0)
+    assert factor(6) >= factor(9)
+
+
+def test_groups_by_longest_prefix_and_by_decay() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Conv2d(2, 3, 1))
+    options = Optimization(
+        optimizer="sgd",
+        lr=0.1,
+        weight_decay=0.01,
+        lr_multipliers={"2": 10, "2.bias": 20},
+        decay_norm_and_bias=False,
+    )
+    optimizer, schedule = options.build(net, total_steps=4)
+    rates = {
+        id(p): (group["lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    assert len(rates) == 6
+    assert rates[id(net[0].weight)] == (0.1, 0.01)
+    assert rates[id(net[0].bias)] == (0.1, 0.0)
+    assert rates[id(net[1].weight)] == (0.1, 0.0)
+    assert rates[id(net[2].weight)] == (1.0, 0.01)
+    assert rates[id(net[2].bias)] == (2.0, 0.0)
+    optimizer.step()
+    schedule.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.75**0.9)
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    net[0].requires_grad_(False)
+    optimizer, _ = Optimization().build(net, 1)
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
+
+
+def test_a_prefix_that_matches_nothing_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"lr_multipliers: no parameter starts with 'head'; parameters lie in 0"
+    ):
+        Optimization(lr_multipliers={"head": 10}).build(nn.Sequential(nn.Linear(1, 1)), 1)
