@@ -1,0 +1,237 @@
+"""The folder of a run: who works in it, what made it, how far it got."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from scribbleseg.errors import RunError
+
+__all__ = ["RunFolder", "write_text"]
+
+Mode = Literal["new", "resume", "overwrite"]
+PACKAGES = (
+    "scribbleseg",
+    "torch",
+    "torchvision",
+    "lightning",
+    "timm",
+    "segmentation-models-pytorch",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+)
+OURS = ("status.json", "config.yaml")
+"""A folder that holds one of these is a run; nothing else is ever overwritten."""
+
+
+class RunFolder:
+    """One run's folder.
+
+    Args:
+        path: The folder; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints ``last.ckpt`` and ``best.ckpt``."""
+        return self.path / "checkpoints"
+
+    @property
+    def config(self) -> Path:
+        """The complete, re-runnable config."""
+        return self.path / "config.yaml"
+
+    @property
+    def lock(self) -> Path:
+        """Says which process works in the folder."""
+        return self.path / "lock"
+
+    def checkpoint(self, name: str) -> Path:
+        """The checkpoint ``last`` or ``best`` of this run, or the file a path names.
+
+        Raises:
+            RunError: There is no such checkpoint.
+        """
+        path = Path(name) if name.endswith(".ckpt") else self.checkpoints / f"{name}.ckpt"
+        if not path.is_file():
+            here = ", ".join(sorted(p.stem for p in self.checkpoints.glob("*.ckpt"))) or "none"
+            raise RunError(f"{path}: no such checkpoint; checkpoints of this run: {here}")
+        return path
+
+    def check(self, mode: Mode) -> None:
+        """Refuse a folder that cannot be used in this mode; nothing is changed.
+
+        Raises:
+            RunError: The folder is in use, exists without ``resume`` or ``overwrite``, has nothing
+                to resume, or is no run.
+        """
+        owner = self._owner()
+        if owner is not None:
+            raise RunError(
+                f"{self.path}: process {owner['pid']} on {owner['host']} works in this folder; "
+                "wait for it, or choose another --run "
+                f"(if that process is gone, delete {self.lock})"
+            )
+        occupied = self.path.is_dir() and any(self.path.iterdir())
+        if mode == "new" and occupied:
+            state = self.status().get("state", "no status")
+            raise RunError(
+                f"{self.path}: exists ({state}); continue it with --resume, replace it with "
+                "--overwrite, or choose another --run"
+            )
+        if (
+            mode == "overwrite"
+            and occupied
+            and not any((self.path / name).is_file() for name in OURS)
+        ):
+            raise RunError(
+                f"{self.path}: is not a run folder; --overwrite deletes run folders only"
+            )
+        if mode == "resume" and not (self.checkpoints / "last.ckpt").is_file():
+            raise RunError(
+                f"{self.path}: nothing to resume, there is no checkpoints/last.ckpt; start it "
+                "without --resume"
+            )
+
+    def open(self, mode: Mode) -> None:
+        """Take the folder: check it, empty it if it is to be overwritten, and lock it.
+
+        Raises:
+            RunError: As `check`.
+        """
+        self.check(mode)
+        if mode == "overwrite" and self.path.is_dir():
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+        self.lock.unlink(
+            missing_ok=True
+        )  # left behind by a process that is gone, as `check` has seen
+        try:
+            with self.lock.open("x", encoding="utf-8") as file:
+                file.write(owner)
+        except FileExistsError:
+            raise RunError(
+                f"{self.path}: another process has just started in this folder"
+            ) from None
+
+    def close(self) -> None:
+        """Give the folder back."""
+        self.lock.unlink(missing_ok=True)
+
+    def status(self) -> dict[str, Any]:
+        """Content of ``status.json``; empty if there is none."""
+        path = self.path / "status.json"
+        status: dict[str, Any] = (
+            json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        )
+        return status
+
+    def write_status(self, state: Literal["running", "done", "failed"], **facts: Any) -> None:
+        """Record the state, with facts that stay until they are given anew."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        status = {**self.status(), **facts, "state": state, "changed": now}
+        write_text(self.path / "status.json", json.dumps(status, indent=2) + "\n")
+
+    def write_config(self, text: str) -> str:
+        """Store the config and return its hash."""
+        write_text(self.config, text)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def write_environment(self, facts: Mapping[str, Any]) -> None:
+        """Store versions, machine, command and git revision, with further facts."""
+        environment = {
+            "command": " ".join(["scribbleseg", *sys.argv[1:]]),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "packages": {name: _version(name) for name in PACKAGES},
+            "git_revision": _git_revision(),
+            **facts,
+        }
+        write_text(self.path / "environment.json", json.dumps(environment, indent=2) + "\n")
+
+    def add_metrics(self, split: str, metrics: Mapping[str, Any], text: str) -> None:
+        """Store a split's scores in ``metrics.json`` and its tables in ``metrics.txt``."""
+        path = self.path / "metrics.json"
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        stored[split] = {**metrics, "text": text}
+        write_text(
+            path,
+            json.dumps({k: {x: y for x, y in v.items()} for k, v in stored.items()}, indent=2)
+            + "\n",
+        )
+        write_text(
+            self.path / "metrics.txt",
+            "\n".join(f"{name}\n{entry['text']}" for name, entry in stored.items()),
+        )
+
+    def _owner(self) -> dict[str, Any] | None:
+        """Who holds the lock; None if nobody, or a process of this host that is gone."""
+        try:
+            owner: dict[str, Any] = json.loads(self.lock.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except json.JSONDecodeError:
+            return {"pid": "unknown", "host": "unknown host"}
+        if owner["host"] == socket.gethostname() and not _is_alive(owner["pid"]):
+            return None
+        return owner
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file completely or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, but alive
+        return True
+    return True
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """Revision of the checkout this package is imported from, None for an installed one."""
+    here = Path(__file__).parent
+    try:
+        run = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return run.stdout.strip() or None

@@ -1,0 +1,115 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scribbleseg.errors import RunError
+from scribbleseg.recipes import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "runs" / "a")
+
+
+def finished(folder: RunFolder) -> RunFolder:
+    folder.open("new")
+    folder.write_status("done")
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / "last.ckpt").write_text("x")
+    folder.close()
+    return folder
+
+
+def test_life_of_a_run(folder: RunFolder) -> None:
+    folder.open("new")
+    assert folder.lock.is_file()
+    folder.write_status("running", config_sha256="abc")
+    folder.write_status("done", steps=3)
+    status = folder.status()
+    assert (status["state"], status["config_sha256"], status["steps"]) == ("done", "abc", 3)
+    folder.write_environment({"seed": 1})
+    environment = json.loads((folder.path / "environment.json").read_text())
+    assert environment["packages"]["torch"]
+    assert environment["seed"] == 1
+    folder.close()
+    assert not folder.lock.exists()
+    assert sorted(path.name for path in folder.path.iterdir()) == [
+        "environment.json",
+        "status.json",
+    ]
+
+
+def test_an_existing_run_is_refused_unless_asked(folder: RunFolder) -> None:
+    finished(folder)
+    with pytest.raises(
+        RunError, match=r"exists \(done\); continue it with --resume, replace it with --overwrite"
+    ):
+        folder.open("new")
+    folder.open("resume")
+    assert (folder.checkpoints / "last.ckpt").is_file()
+    folder.close()
+    folder.open("overwrite")
+    assert not folder.checkpoints.exists()
+
+
+def test_overwrite_deletes_nothing_but_runs(folder: RunFolder) -> None:
+    folder.path.mkdir(parents=True)
+    (folder.path / "thesis.tex").write_text("x")
+    with pytest.raises(RunError, match="is not a run folder; --overwrite deletes run folders only"):
+        folder.open("overwrite")
+    assert (folder.path / "thesis.tex").exists()
+
+
+def test_nothing_to_resume(folder: RunFolder) -> None:
+    with pytest.raises(RunError, match="nothing to resume"):
+        folder.open("resume")
+    assert not folder.path.exists()
+
+
+def test_two_processes_do_not_share_a_folder(folder: RunFolder) -> None:
+    finished(folder)
+    folder.lock.write_text(json.dumps({"pid": os.getppid(), "host": socket.gethostname()}))
+    for mode in ("new", "resume", "overwrite"):
+        with pytest.raises(RunError, match=rf"process {os.getppid()} on .* works in this folder"):
+            folder.open(mode)  # type: ignore[arg-type]
+    folder.lock.write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
+    with pytest.raises(RunError, match="process 1 on elsewhere"):
+        folder.open("resume")
+
+
+def test_the_lock_of_a_dead_process_is_taken_over(folder: RunFolder) -> None:
+    finished(folder)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    folder.lock.write_text(json.dumps({"pid": dead.pid, "host": socket.gethostname()}))
+    folder.open("resume")
+    assert json.loads(folder.lock.read_text())["pid"] == os.getpid()
+
+
+def test_metrics_of_splits_stand_beside_each_other(folder: RunFolder) -> None:
+    folder.open("new")
+    folder.add_metrics("val", {"miou": 0.5}, "table of val\n")
+    folder.add_metrics("test", {"miou": 0.6}, "table of test\n")
+    folder.add_metrics("val", {"miou": 0.7}, "new table of val\n")
+    metrics = json.loads((folder.path / "metrics.json").read_text())
+    assert {split: entry["miou"] for split, entry in metrics.items()} == {"val": 0.7, "test": 0.6}
+    text = (folder.path / "metrics.txt").read_text()
+    assert "new table of val" in text
+    assert "table of test" in text
+
+
+def test_checkpoints_by_name_or_path(folder: RunFolder, tmp_path: Path) -> None:
+    finished(folder)
+    assert folder.checkpoint("last") == folder.checkpoints / "last.ckpt"
+    assert (
+        folder.checkpoint(str(folder.checkpoints / "last.ckpt")) == folder.checkpoints / "last.ckpt"
+    )
+    with pytest.raises(
+        RunError, match=r"best\.ckpt: no such checkpoint; checkpoints of this run: last"
+    ):
+        folder.checkpoint("best")
