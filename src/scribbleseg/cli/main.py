@@ -1,0 +1,92 @@
+"""The command ``scribbleseg``: finds a command's module; our errors become a line and exit code 2.
+
+Nothing heavy is imported here: ``scribbleseg --help`` answers at once.
+"""
+
+import difflib
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from scribbleseg import __version__
+from scribbleseg.errors import ScribblesegError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "demo": ("demo", "train on the embedded example, print IoU per class, draw a picture"),
+    "fit": ("train", "train a method on a dataset, then test it"),
+    "validate": ("train", "score a run on its validation images"),
+    "test": ("train", "predict a run's test images, score and draw them"),
+    "predict": ("train", "predict any folder of pictures with a run"),
+    "evaluate": ("evaluate", "compare two folders of label images, whoever made them"),
+}
+"""Module below ``scribbleseg.cli`` and one line of help for each command."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; those of the process if omitted.
+
+    Returns:
+        Exit code: 0 done, 2 wrong usage or bad input.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    if debug:
+        arguments.remove("--debug")
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(usage())
+        return 0
+    if arguments[0] == "--version":
+        print(f"scribbleseg {__version__}")
+        return 0
+
+    command, *rest = arguments
+    if command not in COMMANDS:
+        close = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return _fail(f"no command {command!r}{hint} Commands: {', '.join(COMMANDS)}")
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("scribbleseg").setLevel(logging.INFO)
+    # OpenMP threads that spin while they wait made a training step up to 20 times slower on small
+    # virtual machines.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Read by the argument parser when it is imported; its notes on its own future are for us, not
+    # for users.
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    try:
+        module = importlib.import_module(f"scribbleseg.cli.{COMMANDS[command][0]}")
+        code: int = module.run(command, rest)
+    except ScribblesegError as error:
+        if debug:
+            raise
+        return _fail(str(error))
+    return code
+
+
+def usage() -> str:
+    """Text of ``scribbleseg --help``."""
+    lines = [f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"scribbleseg {__version__}: semantic segmentation from scribbles",
+            "",
+            "usage: scribbleseg COMMAND [OPTIONS]      (scribbleseg COMMAND --help lists the "
+            "options)",
+            "",
+            *lines,
+            "",
+            "  --version  print the version",
+            "  --debug    print a traceback with an error",
+        ]
+    )
+
+
+def _fail(message: str) -> int:
+    print(f"scribbleseg: error: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,384 @@
+"""``fit``, ``validate``, ``test``, ``predict``: Lightning's command line on our run folders."""
+
+import itertools
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+from jsonargparse import ArgumentError
+from lightning.fabric.utilities import rank_zero_only
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+
+import scribbleseg.methods  # short class names are found among imported classes
+import scribbleseg.networks  # noqa: F401
+from scribbleseg.cli.configs import find_config
+from scribbleseg.cli.explain import explain
+from scribbleseg.cli.progress import LineProgress
+from scribbleseg.data.datamodule import ScribbleDataModule
+from scribbleseg.errors import ConfigError, RunError
+from scribbleseg.evaluation import Report, compare_label_images, draw_examples, read_volumes
+from scribbleseg.inference import LabelWriter
+from scribbleseg.methods.base import SegmentationTask
+from scribbleseg.recipes.checkpoint import (
+    CheckpointWriter,
+    check_identity,
+    load_weights,
+    read_checkpoint,
+)
+from scribbleseg.recipes.metrics_log import MetricsLog
+from scribbleseg.recipes.reproducibility import Reproducible
+from scribbleseg.recipes.run_folder import Mode, RunFolder
+
+__all__ = ["run"]
+
+Command = Literal["fit", "validate", "test", "predict"]
+
+OPTIONS = ("config", "run", "resume", "overwrite", "checkpoint", "out")
+"""What steers a command and is no part of the experiment; not stored in the run's config."""
+
+CONFIG_OPTIONS = ("--config", "-c")
+
+PICTURE_ROWS = 6
+
+
+def run(command: Command, argv: Sequence[str]) -> int:
+    """Run one of the four commands.
+
+    Raises:
+        ScribblesegError: Anything a user can mend.
+    """
+    _quieten()
+    cli = TrainingCLI(command, _with_config(command, list(argv)))
+    getattr(cli, command)()
+    return 0
+
+
+class TrainingCLI(LightningCLI):
+    """Parses the arguments, builds data, method and trainer; each command is a method.
+
+    Args:
+        command: Which command runs.
+        argv: Its arguments.
+    """
+
+    def __init__(self, command: Command, argv: Sequence[str]) -> None:
+        self.command = command
+        super().__init__(
+            SegmentationTask,
+            ScribbleDataModule,
+            subclass_mode_model=True,
+            save_config_callback=None,
+            trainer_defaults={
+                "enable_checkpointing": False,  # CheckpointWriter does it
+                "enable_model_summary": False,
+                "log_every_n_steps": 10,
+                "num_sanity_val_steps": 0,
+                "use_distributed_sampler": False,  # ours counts no sample twice
+            },
+            parser_kwargs={
+                "prog": f"scribbleseg {command}",
+                # Lightning's parser accepts any unique prefix of an option, also a misspelt one.
+                "allow_abbrev": False,
+                "exit_on_error": False,
+            },
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            run=False,
+            args=list(argv),
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and explain in one line what is wrong."""
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            configs = [value for name, value in itertools.pairwise(args) if name in CONFIG_OPTIONS]
+            raise ConfigError(explain(error, parser, configs)) from None
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The options of a run."""
+        parser.add_argument(
+            "--seed_everything",
+            type=int,
+            default=0,
+            help="Seed of weights, order, augmentation and noise.",
+        )
+        parser.add_argument(
+            "--run",
+            type=str | None,
+            default=None,
+            help="Folder of the run (default: runs/DATASET/CONFIG/seedK).",
+        )
+        if self.command == "fit":
+            parser.add_argument(
+                "--resume", action="store_true", help="Continue the run from its last checkpoint."
+            )
+            parser.add_argument(
+                "--overwrite", action="store_true", help="Delete the run folder first."
+            )
+        else:
+            parser.add_argument(
+                "--checkpoint",
+                type=str,
+                default="last",
+                help="last, best, or the path of a .ckpt file.",
+            )
+        if self.command == "predict":
+            parser.add_argument(
+                "--out",
+                type=str | None,
+                default=None,
+                help="Folder for labels/ and overlays/ (default: RUN/predict).",
+            )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """What one part of the config takes from another."""
+        parser.link_arguments("seed_everything", "data.seed")
+        for name in ("class_names", "in_channels", "ignore_index"):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def before_instantiate_classes(self) -> None:
+        """Name the run folder."""
+        self.run_folder = RunFolder(Path(self.config.run or self._default_run()))
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """The trainer, with what every run has: checkpoints, logs, progress, label maps on disk."""
+        assert isinstance(self.datamodule, ScribbleDataModule)
+        folder, layout, on_terminal = self.run_folder, self.datamodule.layout, sys.stdout.isatty()
+        callbacks: list[L.Callback] = [
+            Reproducible(self.config.seed_everything),
+            RichProgressBar() if on_terminal else LineProgress(),
+        ]
+        if self.command == "fit":
+            callbacks.append(CheckpointWriter(folder.checkpoints))
+        if self.command == "predict":
+            out = self.out
+            pictures = {
+                record.name: record.image for record in self.datamodule.prediction_dataset().records
+            }
+            callbacks.append(
+                LabelWriter(
+                    out / "labels", layout.palette, overlays=out / "overlays", pictures=pictures
+                )
+            )
+        else:
+            callbacks.append(LabelWriter(folder.path / "predictions", layout.palette))
+        self.trainer_defaults["callbacks"] = callbacks
+        loggers = [
+            MetricsLog(folder.path / "metrics.csv"),
+            TensorBoardLogger(folder.path, name="", version="events"),
+        ]
+        logger = loggers if self.command == "fit" else False
+        return super().instantiate_trainer(logger=logger, enable_progress_bar=on_terminal, **kwargs)
+
+    @property
+    def out(self) -> Path:
+        """Folder of the command's predictions."""
+        return Path(self.config.out or self.run_folder.path / "predict")
+
+    def fit(self) -> None:
+        """Train in a run folder, then test the last weights."""
+        mode: Mode = (
+            "resume" if self.config.resume else "overwrite" if self.config.overwrite else "new"
+        )
+        if self.config.resume and self.config.overwrite:
+            raise ConfigError("--resume and --overwrite exclude each other")
+        resumed = None
+        if is_leader():
+            # Everything that can be refused is refused before the folder is touched.
+            self.run_folder.check(mode)
+            self.datamodule.prepare_data()
+            self.datamodule.setup("fit")
+            self.model.check_supervision(self.datamodule.train_supervision)
+        if mode == "resume":
+            resumed = self.run_folder.checkpoint("last")
+            check_identity(self.model, read_checkpoint(resumed), resumed)
+            self._check_same_config()
+        if is_leader():
+            self._open_run(mode)
+        try:
+            self.trainer.fit(self.model, self.datamodule, ckpt_path=resumed, weights_only=True)
+            if self.datamodule.lists["test"] is not None:
+                self._test()
+        except BaseException as error:
+            if self.trainer.is_global_zero:
+                self.run_folder.write_status("failed", error=f"{type(error).__name__}: {error}")
+            raise
+        else:
+            if self.trainer.is_global_zero:
+                self.run_folder.write_status("done", steps=self.trainer.global_step)
+                Console().print(f"run folder: {self.run_folder.path}", soft_wrap=True)
+        finally:
+            if self.trainer.is_global_zero:
+                self.run_folder.close()
+
+    def validate(self) -> None:
+        """Score a checkpoint on the validation images."""
+        load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
+        self.datamodule.prepare_data()
+        self.trainer.validate(self.model, self.datamodule, verbose=False)
+        if self.trainer.is_global_zero:
+            images = len(self.datamodule.names("val"))
+            self._publish(
+                "val", Report(images, tuple(self.datamodule.class_names), self.model.confusion)
+            )
+
+    def test(self) -> None:
+        """Predict, score and draw the test images with a checkpoint."""
+        load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
+        self.datamodule.prepare_data()
+        self._test()
+
+    def predict(self) -> None:
+        """Predict pictures with a checkpoint: index PNGs of their size, and overlays."""
+        load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
+        if self.out.is_dir() and any(self.out.iterdir()):
+            raise RunError(
+                f"{self.out}: exists and is not empty; delete it or choose another --out"
+            )
+        self.trainer.predict(self.model, self.datamodule, return_predictions=False)
+        if self.trainer.is_global_zero:
+            count = len(self.datamodule.prediction_dataset())
+            Console().print(
+                f"{count} label images in {self.out / 'labels'}, overlays beside them",
+                soft_wrap=True,
+            )
+
+    def _test(self) -> None:
+        self.trainer.test(self.model, self.datamodule, verbose=False)
+        if not self.trainer.is_global_zero:
+            return
+        data, folder = self.datamodule, self.run_folder
+        layout = data.layout
+        records = data.evaluation_dataset("test").records
+        predictions = {
+            record.name: folder.path / "predictions" / f"{record.name}.png" for record in records
+        }
+        report = compare_label_images(
+            [(record.name, predictions[record.name], record.mask) for record in records],
+            layout.class_names,
+            ignore_index=layout.ignore_index,
+            volumes=read_volumes(data.root / layout.volumes) if layout.volumes else (),
+        )
+        picture = folder.path / "report" / "test.png"
+        shown = records[:: max(1, len(records) // PICTURE_ROWS)][:PICTURE_ROWS]
+        draw_examples(
+            picture,
+            [
+                (
+                    r.name,
+                    r.image,
+                    layout.scribble_path(data.root, r.name),
+                    predictions[r.name],
+                    r.mask,
+                )
+                for r in shown
+            ],
+            layout.class_names,
+            layout.palette,
+            title=(
+                f"{layout.name}, {type(self.model).__name__}: mean IoU {report.scores.miou:.3f} "
+                f"on {report.images} images"
+            ),
+        )
+        self._publish("test", report)
+        Console().print(f"picture: {picture}", soft_wrap=True)
+
+    def _publish(self, split: str, report: Report) -> None:
+        report.print(Console())
+        checkpoint = "last" if self.command == "fit" else self.config.checkpoint
+        metrics = {"checkpoint": checkpoint, **report.as_dict()}
+        self.run_folder.add_metrics(split, metrics, report.as_text())
+
+    def _open_run(self, mode: Mode) -> None:
+        self.run_folder.open(mode)
+        facts = {
+            "seed": self.config.seed_everything,
+            "device": str(self.trainer.strategy.root_device),
+            "processes": self.trainer.world_size,
+            "raster": self.datamodule.layout.raster,
+        }
+        self.run_folder.write_environment(facts)
+        config_hash = self.run_folder.write_config(self._experiment())
+        self.run_folder.write_status("running", config_sha256=config_hash)
+
+    def _experiment(self) -> str:
+        """The complete config without what only steers the command."""
+        config = self.config.clone()
+        for name in OPTIONS:
+            config.pop(name, None)
+        text: str = self.parser.dump(config, skip_none=False, skip_validation=True, format="yaml")
+        return text
+
+    def _check_same_config(self) -> None:
+        """A resumed run goes on with the config it was started with."""
+        before, now = (
+            self.run_folder.config.read_text(encoding="utf-8").splitlines(),
+            self._experiment().splitlines(),
+        )
+        changed = [line.strip() for line in now if line not in before]
+        if changed:
+            raise ConfigError(
+                f"{self.run_folder.config}: --resume continues with the run's own config, but "
+                "these lines differ: "
+                f"{'; '.join(changed[:5])}; leave the options out, or start a new run"
+            )
+
+    def _default_run(self) -> str:
+        config = self.config.config
+        if config:
+            name = Path(str(config[-1])).stem
+        else:
+            name = self.config.model.class_path.rsplit(".", 1)[-1]
+        return f"runs/{self.config.data.layout}/{name}/seed{self.config.seed_everything}"
+
+
+def _with_config(command: Command, argv: list[str]) -> list[str]:
+    """Find the library's own configs, and take a run's config where none is given."""
+    words: list[str] = []
+    for word in argv:
+        name, equals, value = word.partition("=")
+        words += [name, value] if equals and name in {*CONFIG_OPTIONS, "--run"} else [word]
+    options = dict(itertools.pairwise(words))
+    for position, word in enumerate(words[:-1]):
+        if word in CONFIG_OPTIONS:
+            words[position + 1] = str(find_config(words[position + 1]))
+    if {*CONFIG_OPTIONS, "--help", "-h"} & set(words) or (
+        command == "fit" and "--resume" not in words
+    ):
+        return words
+    if "--run" not in options:
+        raise ConfigError(
+            f"scribbleseg {command}: which run? Give its folder: --run DIR (or a --config)"
+        )
+    config = RunFolder(Path(options["--run"])).config
+    if not config.is_file():
+        raise RunError(f"{config}: no such file; {options['--run']} is not the folder of a run")
+    return ["--config", str(config), *words]
+
+
+def is_leader() -> bool:
+    """Whether this is the first of several processes; known from their start on."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def _quieten() -> None:
+    """Silence what Lightning says at every start, and warnings about deliberate choices."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*resuming from a checkpoint that ended before the epoch ended.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*number of training batches .* is smaller than the logging interval.*",
+        ".*treespec.*LeafSpec.*",
+        ".*isinstance.*LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message)
