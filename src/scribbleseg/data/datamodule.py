@@ -44,7 +44,7 @@ class ScribbleDataModule(L.LightningDataModule):
             ``../shared/data`` and the working directory.
         layout: Known dataset (acdc, camvid, shapes, voc), ``folder`` for your own with a
             ``dataset.yaml``, or the dotted path of a module with a ``LAYOUT``.
-        train: List of training images.
+        train: List of training images; ``all`` is every picture of the dataset, without a list.
         val: List of validation images; null for no validation.
         test: List of test images; null for no test.
         supervision: What training images bring: scribble, mask or tags for all of them, or a file
@@ -118,10 +118,6 @@ class ScribbleDataModule(L.LightningDataModule):
         self.seed, self.images = seed, images
         self.audit: LabelAudit | None = None
         self._train: ScribbleDataset | None = None
-        self.sampler: EpochSampler | None = None
-        self.start = (0, 0)
-        """Epoch and samples of it already seen, for a resumed run; see
-        `recipes.reproducibility`."""
 
     @property
     def class_names(self) -> list[str]:

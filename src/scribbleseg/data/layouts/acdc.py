@@ -6,13 +6,14 @@ slices of 100 patients, two time points each; fold K leaves out patients 20 K - 
 
     images/<slice>.png            8-bit grey, one scale a volume
     SegmentationClass/<slice>.png 0..3
-    scribbles/<slice>.png         0..3 drawn, 255 not labelled; the background stroke is a loop
-    around the heart ImageSets/<list>.txt volumes.csv                   slices of each volume in
-    order, spacing in mm
+    scribbles/<slice>.png         0..3 drawn, 255 not labelled
+    ImageSets/<list>.txt
+    volumes.csv                   slices of each volume in order, spacing in mm
 
-Images: CC BY-NC-SA 4.0, research only; O. Bernard et al., IEEE TMI 37(11), 2018, doi
-10.1109/TMI.2018.2837502. Scribbles: G. Valvano et al., IEEE TMI 2021, arXiv 2007.01152. Packaged
-form: WSL4MIS (github HiLab-git/WSL4MIS), HDF5, in which 4 stands for "not labelled".
+The background stroke is a loop around the heart. Images: CC BY-NC-SA 4.0, research only; O. Bernard
+et al., IEEE TMI 37(11), 2018, doi 10.1109/TMI.2018.2837502. Scribbles: G. Valvano et al., IEEE TMI
+2021, arXiv 2007.01152. Packaged form: WSL4MIS (github HiLab-git/WSL4MIS), HDF5, in which 4 stands
+for "not labelled".
 """
 
 from scribbleseg.data.layout import Layout

@@ -6,12 +6,13 @@
       - {name: background, color: [0, 0, 0]}
       - {name: cell, color: [230, 60, 60]}
     dirs: {images: images, scribbles: scribbles, masks: masks}   # these are the defaults
-    splits: {train: train.txt, val: val.txt, test: test.txt}     # one id a line; "all" needs no
-    list ignore_index: 255            # unlabelled pixels; 65535 for 16-bit labels background_drawn:
-    false      # true: background strokes go around the objects image_mode: RGB              # or L
-    for grey pictures tags: tags.txt               # image-level tags, for images without strokes
-    volumes: volumes.csv         # which slices make a volume, for 3-D scores raster: {rule: opencv,
-    width: 3}
+    splits: {train: train.txt, val: val.txt, test: test.txt}  # one id a line
+    ignore_index: 255            # unlabelled pixels; 65535 for 16-bit labels
+    background_drawn: false      # true: background strokes go around the objects
+    image_mode: RGB              # or L for grey pictures
+    tags: tags.txt               # image-level tags, for images without strokes
+    volumes: volumes.csv         # which slices make a volume, for 3-D scores
+    raster: {rule: opencv, width: 3}
 """
 
 import difflib
