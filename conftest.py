@@ -51,6 +51,27 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def shapes_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded example; not to be changed."""
+    from scribbleseg.data.layouts import shapes
+
+    root = tmp_path_factory.mktemp("embedded") / "shapes"
+    shapes.generate(root)
+    return root
+
+
+@pytest.fixture
+def workplace(shapes_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory in which the embedded example is already drawn."""
+    place = tmp_path / "workplace"
+    (place / "runs/data").mkdir(parents=True)
+    (place / "runs/data/shapes").symlink_to(shapes_root)
+    monkeypatch.setenv("SCRIBBLESEG_DATA", str(real_data_root()))
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture(scope="session")
 def data_root() -> Path:
     """Folder of the real data."""
     return real_data_root()

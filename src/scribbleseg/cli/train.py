@@ -371,13 +371,19 @@ def is_leader() -> bool:
 
 def _quieten() -> None:
     """Silence what Lightning says at every start, and warnings about deliberate choices."""
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+    for name in (
+        "lightning.pytorch.utilities.rank_zero",
+        "lightning.fabric.utilities.seed",
+        "lightning.fabric.utilities.distributed",
+        *([] if is_leader() else ["scribbleseg"]),  # one process speaks for all
+    ):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
         ".*resuming from a checkpoint that ended before the epoch ended.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*number of training batches .* is smaller than the logging interval.*",
+        ".*sync_dist=True.*",  # counts are summed over processes before they become scores
         ".*treespec.*LeafSpec.*",
         ".*isinstance.*LeafSpec.*",
     ):

@@ -8,10 +8,8 @@ from scribbleseg.data.layouts import shapes
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("embedded") / "shapes"
-    shapes.generate(folder)
-    return folder
+def root(shapes_root: Path) -> Path:
+    return shapes_root
 
 
 def labels(root: Path, kind: str, split: str) -> np.ndarray:

@@ -1,0 +1,87 @@
+"""Every shell line of README and manual is run, with a budget of a few steps."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.drawn import draw_dataset
+
+from scribbleseg.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SHORT = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--data.num_workers", "0"]
+# stands for weights that cannot be downloaded here, and for a network that takes minutes
+SMALL = {
+    "folder/partial_ce.yaml": ["--model.network.weights=none", "--model.network.encoder=resnet18"]
+}
+REAL = ("acdc/", "camvid/")
+
+
+def lines(page: Path) -> list[str]:
+    """The commands of a page's shell blocks in order, continuation lines joined."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    text = "\n".join(blocks).replace("\\\n", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def pages(*, real: bool) -> list[object]:
+    """Pages with lines that do, or do not, need real data."""
+    return [
+        pytest.param(page, id=page.relative_to(ROOT).as_posix())
+        for page in PAGES
+        if any(is_real(line) == real for line in lines(page))
+    ]
+
+
+def is_real(line: str) -> bool:
+    return any(name in line for name in REAL)
+
+
+def run(line: str) -> None:
+    program, *words = shlex.split(line)
+    if program == "make":
+        subprocess.run(["make", "--dry-run", *words], cwd=ROOT, check=True, capture_output=True)
+        return
+    if program == "python":
+        assert (ROOT / words[0]).is_file(), line
+        return
+    assert program == "scribbleseg", f"{line}: teach this test how to run it"
+    command = words[0]
+    budget = [*SHORT, "--trainer.accelerator", "cpu"] if command in {"fit", "demo"} else []
+    small = next((options for name, options in SMALL.items() if name in words), [])
+    assert main([*words, *budget, *small]) == 0, line
+
+
+@pytest.fixture
+def desk(workplace: Path) -> Path:
+    """The working directory that the pages speak of: some photos, and a dataset of one's own."""
+    draw_dataset(workplace / "mydata")
+    for name in ("train.txt", "test.txt"):  # as the page asks for
+        assert (workplace / "mydata" / name).is_file()
+    (workplace / "photos").mkdir()
+    Image.new("RGB", (120, 80), (90, 120, 60)).save(workplace / "photos/one.jpg")
+    return workplace
+
+
+def test_the_pages_have_lines() -> None:
+    assert "make demo" in lines(ROOT / "README.md")
+    assert sum(len(lines(page)) for page in PAGES) > 15
+
+
+@pytest.mark.parametrize("page", pages(real=False))
+def test_lines_run(page: Path, desk: Path) -> None:
+    for line in lines(page):
+        if not is_real(line):
+            run(line)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("page", pages(real=True))
+def test_lines_on_real_data_run(page: Path, desk: Path) -> None:
+    for line in lines(page):
+        if is_real(line):
+            run(line)
