@@ -12,7 +12,21 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scribbleseg.errors import DataError
 
-__all__ = ["image_size", "open_image", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "image_size", "open_image", "read_image"]
+
+IMAGE_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".webp",
+    ".JPG",
+    ".JPEG",
+    ".PNG",
+)
+"""Suffixes by which pictures are found in a folder, in this order."""
 
 EXIF_ORIENTATION = 0x0112
 TRANSPOSED = range(5, 9)

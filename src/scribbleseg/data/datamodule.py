@@ -14,17 +14,18 @@ from torchvision.transforms import v2
 from scribbleseg.annotation.audit import LabelAudit, audit_labels
 from scribbleseg.annotation.id_list import read_list, some
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
-from scribbleseg.data.layout import Record, Supervision
+from scribbleseg.data.layout import Record, Supervision, find_pictures
 from scribbleseg.data.layouts import load_layout
-from scribbleseg.data.layouts.folder import IMAGE_SUFFIXES
 from scribbleseg.data.sample import (
     Batch,
     EvaluationBatch,
     EvaluationSample,
     Sample,
     evaluation_collate,
+    training_collate,
 )
 from scribbleseg.data.sampler import EpochSampler
+from scribbleseg.data.supervision import KINDS, read_supervision
 from scribbleseg.data.tags import read_tags
 from scribbleseg.errors import ConfigError, DataError
 
@@ -32,7 +33,6 @@ __all__ = ["ScribbleDataModule", "batches_drawn"]
 
 log = logging.getLogger(__name__)
 
-KINDS: tuple[Supervision, ...] = ("mask", "scribble", "tags")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -61,8 +61,8 @@ class ScribbleDataModule(L.LightningDataModule):
             as background; only for datasets whose background strokes go around the objects.
         allow_empty: Accept training images in which nothing is drawn.
         batch_size: Images of one process in a training step.
-        eval_batch_size: Images of one process in an evaluation step; above 1 all must have one
-            size.
+        eval_batch_size: Images of one process in an evaluation step; above 1 they must have one
+            size, or ``resize`` must be set.
         num_workers: Processes that load data; 0 loads in the training process.
         seed: Seed of order and augmentation; the command line sets it from ``seed_everything``.
         images: Folder of pictures for ``predict``; null predicts the test list.
@@ -303,6 +303,7 @@ class ScribbleDataModule(L.LightningDataModule):
             batch_size=self.batch_size,
             sampler=self.make_sampler(),
             num_workers=self.num_workers,
+            collate_fn=training_collate,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_one_thread,
@@ -310,15 +311,20 @@ class ScribbleDataModule(L.LightningDataModule):
 
     def val_dataloader(self) -> Any:
         """Validation images in order, or no loader at all."""
-        return [] if self.lists["val"] is None else self._loader(self.evaluation_dataset("val"))
+        if self.lists["val"] is None:
+            return []
+        return self._loader(self.evaluation_dataset("val"), batch_size=self.eval_batch_size)
 
     def test_dataloader(self) -> DataLoader[EvaluationSample]:
         """Test images in order."""
-        return self._loader(self.evaluation_dataset("test"))
+        return self._loader(self.evaluation_dataset("test"), batch_size=self.eval_batch_size)
 
     def predict_dataloader(self) -> DataLoader[EvaluationSample]:
-        """Pictures to predict, in order."""
-        return self._loader(self.prediction_dataset())
+        """Pictures to predict, in order; one at a time where they may differ in size."""
+        one_size = self.resize is not None
+        return self._loader(
+            self.prediction_dataset(), batch_size=self.eval_batch_size if one_size else 1
+        )
 
     def on_after_batch_transfer(
         self, batch: Batch | EvaluationBatch, dataloader_idx: int
@@ -332,11 +338,13 @@ class ScribbleDataModule(L.LightningDataModule):
         std = image.new_tensor(self.std)[:, None, None]
         return {**batch, "image": (image / 255 - mean) / std}
 
-    def _loader(self, dataset: EvaluationDataset) -> DataLoader[EvaluationSample]:
+    def _loader(
+        self, dataset: EvaluationDataset, *, batch_size: int
+    ) -> DataLoader[EvaluationSample]:
         rank, world_size = self._process()
         return DataLoader(
             dataset,
-            batch_size=self.eval_batch_size if self.resize is not None else 1,
+            batch_size=batch_size,
             # Every image exactly once over all processes: padding the last batch would count some
             # twice.
             sampler=range(rank, len(dataset), world_size),
@@ -354,25 +362,12 @@ class ScribbleDataModule(L.LightningDataModule):
     def _kinds(self) -> Mapping[str, Supervision] | Supervision:
         if self.supervision in KINDS:
             return self.supervision
-        path = (
-            Path(self.supervision)
-            if Path(self.supervision).is_file()
-            else self.root / self.supervision
-        )
-        if not path.is_file():
+        beside_us, beside_data = Path(self.supervision), self.root / self.supervision
+        if not (beside_us.is_file() or beside_data.is_file()):
             raise ConfigError(
                 f"data.supervision: {self.supervision!r} is neither {', '.join(KINDS)} nor a file"
             )
-        kinds: dict[str, Supervision] = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if line.strip():
-                name, _, kind = line.strip().rpartition("\t")
-                if kind not in KINDS:
-                    raise DataError(
-                        f"{path}: line {number} is {line!r}; expected '<id><tab>{'|'.join(KINDS)}'"
-                    )
-                kinds[name.strip()] = kind
-        return kinds
+        return read_supervision(beside_us if beside_us.is_file() else beside_data)
 
 
 def batches_drawn(trainer: L.Trainer) -> int:
@@ -382,35 +377,6 @@ def batches_drawn(trainer: L.Trainer) -> int:
     depends on where in the epoch the checkpoint was written.
     """
     return int(trainer.fit_loop.epoch_loop.batch_progress.total.ready)
-
-
-def find_pictures(folder: Path) -> list[Record]:
-    """Every picture below a folder, ids relative to it and without suffix.
-
-    Raises:
-        DataError: The folder is missing or empty, or two pictures differ in their suffix alone.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    )
-    if not paths:
-        raise DataError(
-            f"{folder}: no pictures; looked for {', '.join(sorted(set(IMAGE_SUFFIXES)))}"
-        )
-    records: dict[str, Record] = {}
-    for path in paths:
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in records:
-            raise DataError(
-                f"{path} and {records[name].image.name} would both be predicted as {name}.png; "
-                "rename one"
-            )
-        records[name] = Record(name, path)
-    return list(records.values())
 
 
 def _one_thread(worker: int) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from scribbleseg.annotation.id_list import some
+from scribbleseg.annotation.image_file import IMAGE_SUFFIXES
 from scribbleseg.annotation.label_image import Color
 from scribbleseg.errors import ConfigError, DataError
 
-__all__ = ["Layout", "Record", "Supervision", "find_images", "find_root"]
+__all__ = ["Layout", "Record", "Supervision", "find_images", "find_pictures", "find_root"]
 
 Supervision = Literal["mask", "scribble", "tags"]
 ImageMode = Literal["RGB", "L"]
@@ -227,3 +228,32 @@ def find_images(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> 
     if missing:
         raise DataError(f"{folder}: no picture ({', '.join(suffixes)}) for {some(missing)}")
     return found
+
+
+def find_pictures(folder: Path) -> list[Record]:
+    """Every picture below a folder, ids relative to it and without suffix.
+
+    Raises:
+        DataError: The folder is missing or empty, or two pictures differ in their suffix alone.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    )
+    if not paths:
+        raise DataError(
+            f"{folder}: no pictures; looked for {', '.join(sorted(set(IMAGE_SUFFIXES)))}"
+        )
+    records: dict[str, Record] = {}
+    for path in paths:
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in records:
+            raise DataError(
+                f"{path} and {records[name].image.name} would both be predicted as {name}.png; "
+                "rename one"
+            )
+        records[name] = Record(name, path)
+    return list(records.values())

@@ -1,12 +1,24 @@
 """What a dataset yields, and the types by which one joint transform moves all of it."""
 
+from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
 import torch
 from torch import Tensor
+from torch.utils.data import default_collate
 from torchvision import tv_tensors
 
-__all__ = ["Batch", "EvaluationBatch", "EvaluationSample", "Region", "Sample", "evaluation_collate"]
+from scribbleseg.errors import DataError
+
+__all__ = [
+    "Batch",
+    "EvaluationBatch",
+    "EvaluationSample",
+    "Region",
+    "Sample",
+    "evaluation_collate",
+    "training_collate",
+]
 
 
 class Region(tv_tensors.Mask):
@@ -61,8 +73,37 @@ EvaluationBatch = dict[str, Any]
 lists."""
 
 
+def training_collate(samples: list[Sample]) -> Batch:
+    """Stack everything but strings.
+
+    Raises:
+        DataError: The images differ in size.
+    """
+    _check_one_size(samples, "add a RandomCrop to data.transforms, or set --data.resize")
+    batch: Batch = default_collate(samples)
+    return batch
+
+
 def evaluation_collate(samples: list[EvaluationSample]) -> EvaluationBatch:
-    """Stack the images, keep everything that has the picture's own size as a list."""
+    """Stack the images, keep everything that has the picture's own size as a list.
+
+    Raises:
+        DataError: The images differ in size.
+    """
+    _check_one_size(samples, "set --data.eval_batch_size 1, or --data.resize")
     batch: EvaluationBatch = {key: [sample[key] for sample in samples] for key in samples[0]}  # type: ignore[literal-required]
     batch["image"] = torch.stack([image.as_subclass(Tensor) for image in batch["image"]])
     return batch
+
+
+def _check_one_size(samples: Sequence[Sample | EvaluationSample], cure: str) -> None:
+    first = samples[0]
+    for sample in samples[1:]:
+        (height, width), (other_height, other_width) = (
+            s["image"].shape[-2:] for s in (first, sample)
+        )
+        if (height, width) != (other_height, other_width):
+            raise DataError(
+                f"images of one batch must have one size, but {first['name']!r} is {width}x{height} "
+                f"and {sample['name']!r} {other_width}x{other_height} pixels; {cure}"
+            )

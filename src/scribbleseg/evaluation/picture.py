@@ -72,7 +72,7 @@ def draw_examples(
         frameon=False,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=90)
 
 
 def _draw_strokes(image: Bytes, scribble: LabelImage, palette: Sequence[Color]) -> Bytes:

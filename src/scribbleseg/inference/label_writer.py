@@ -49,17 +49,7 @@ class LabelWriter(L.Callback):
         """Write the maps of a batch."""
         self._write(batch["name"], outputs["labels"])
 
-    def on_predict_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Write the maps of a batch."""
-        self._write(batch["name"], outputs["labels"])
+    on_predict_batch_end = on_test_batch_end
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Nobody goes on to read the files before every process has written its own."""

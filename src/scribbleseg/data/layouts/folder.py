@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from scribbleseg.annotation.image_file import IMAGE_SUFFIXES
 from scribbleseg.annotation.label_image import voc_palette
 from scribbleseg.data.layout import Layout
 from scribbleseg.errors import ConfigError, DataError
@@ -29,18 +30,6 @@ from scribbleseg.errors import ConfigError, DataError
 __all__ = ["read_layout"]
 
 FILE_NAME = "dataset.yaml"
-IMAGE_SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".tif",
-    ".tiff",
-    ".bmp",
-    ".webp",
-    ".JPG",
-    ".JPEG",
-    ".PNG",
-)
 KEYS = (
     "classes",
     "dirs",

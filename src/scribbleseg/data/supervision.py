@@ -1,0 +1,28 @@
+"""What each training image brings: a scribble, a mask, or tags only."""
+
+from pathlib import Path
+
+from scribbleseg.data.layout import Supervision
+from scribbleseg.errors import DataError
+
+__all__ = ["KINDS", "read_supervision"]
+
+KINDS: tuple[Supervision, ...] = ("mask", "scribble", "tags")
+
+
+def read_supervision(path: Path) -> dict[str, Supervision]:
+    """The kind of every image in a file with lines ``<id><tab>scribble|mask|tags``.
+
+    Raises:
+        DataError: A line says something else.
+    """
+    kinds: dict[str, Supervision] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            name, _, kind = line.strip().rpartition("\t")
+            if kind not in KINDS:
+                raise DataError(
+                    f"{path}: line {number} is {line!r}; expected '<id><tab>{'|'.join(KINDS)}'"
+                )
+            kinds[name.strip()] = kind
+    return kinds
