@@ -104,6 +104,7 @@ def _check_one_size(samples: Sequence[Sample | EvaluationSample], cure: str) -> 
         )
         if (height, width) != (other_height, other_width):
             raise DataError(
-                f"images of one batch must have one size, but {first['name']!r} is {width}x{height} "
-                f"and {sample['name']!r} {other_width}x{other_height} pixels; {cure}"
+                f"images of one batch must have one size, but {first['name']!r} is "
+                f"{width}x{height} and {sample['name']!r} {other_width}x{other_height} pixels; "
+                f"{cure}"
             )
