@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scribbleseg.annotation.image_file import read_image
+from scribbleseg.annotation.image_file import image_size, read_image
 from scribbleseg.annotation.label_image import Color, LabelImage, read_label
 from scribbleseg.annotation.overlay import overlay
 
@@ -39,7 +39,9 @@ def draw_examples(
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    figure = Figure(figsize=(9.2, 2.25 * len(rows) + 1.1), layout="constrained")
+    sizes = [image_size(image_path) for _, image_path, *_ in rows]
+    row_height = 2.25 * max(min(height / width, 1.5) for height, width in sizes) + 0.1
+    figure = Figure(figsize=(9.2, row_height * len(rows) + 1.1), layout="constrained")
     FigureCanvasAgg(figure)
     axes: Any = figure.subplots(len(rows), 4, squeeze=False)
     for line, (name, image_path, scribble_path, predicted_path, mask_path) in zip(
