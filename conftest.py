@@ -15,8 +15,8 @@ import pytest
 import torch
 from tests.drawn import draw_dataset
 
+DATA_TEST = ("real data", True)
 REQUIRE_DATA = "SCRIBBLESEG_REQUIRE_DATA"
-DATA_TESTS = pytest.StashKey[set[str]]()
 DATA_SETS = ("acdc", "camvid", "voc_sample")
 
 
@@ -84,9 +84,11 @@ def real_data_root() -> Path:
     ).resolve()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip tests of real data where there are none, unless they are required."""
-    config.stash[DATA_TESTS] = {item.nodeid for item in items if item.get_closest_marker("data")}
+    data_tests = [item for item in items if item.get_closest_marker("data")]
+    for item in data_tests:
+        item.user_properties.append(DATA_TEST)
     root = real_data_root()
     missing = [name for name in DATA_SETS if not (root / name).is_dir()]
     if not missing:
@@ -94,17 +96,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     reason = f"no {', '.join(missing)} in {root}; set SCRIBBLESEG_DATA"
     if os.environ.get(REQUIRE_DATA):
         pytest.exit(f"the data tests need data: {reason}", returncode=1)
-    for item in items:
-        if item.get_closest_marker("data"):
-            item.add_marker(pytest.mark.skip(reason=reason))
+    for item in data_tests:
+        item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how many tests saw real data: a green run may have seen none."""
-    data_tests = config.stash.get(DATA_TESTS, set())
     counts = {"ran": 0, "skipped": 0}
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
-            if getattr(report, "nodeid", None) in data_tests:
+            if DATA_TEST in getattr(report, "user_properties", ()):
                 counts["skipped" if outcome == "skipped" else "ran"] += 1
     terminalreporter.write_line(f"data tests: {counts['ran']} ran, {counts['skipped']} skipped")
