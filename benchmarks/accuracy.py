@@ -118,7 +118,7 @@ def table(path: Path) -> str:
     rows = read(path)
     scores = [
         name
-        for name in ("miou", "dice_3d", "hd95_mm", "seconds")
+        for name in ("miou", "pixel_accuracy", "dice_3d", "hd95_mm", "seconds")
         if any(row.get(name) for row in rows)
     ]
     lines = ["| config | seeds | " + " | ".join(scores) + " |", "| --- " * (len(scores) + 2) + "|"]
