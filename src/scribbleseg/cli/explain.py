@@ -13,7 +13,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 __all__ = ["explain"]
 
 UNKNOWN = (
-    r"unrecognized arguments: --(?P<key>[^\s=]+)",
+    r"[Uu]nrecognized arguments: --(?P<key>[^\s=]+)",
     r"Option '(?P<key>[^']+)' is not accepted",
     r"Group '(?P<group>[^']+)' does not accept option '(?P<key>[^']+)'",
     r"module '(?P<module>[^']+)' has no attribute '(?P<key>[^']+)'",

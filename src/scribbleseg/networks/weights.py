@@ -60,7 +60,9 @@ def build_with_encoder(
     if encoder.startswith(TIMM):
         chosen = {"encoder_weights": None if weights == "none" else True}
         if is_file:
-            # timm's own loader knows how the names of each family map onto the feature extractor.
+            # timm's own loader knows how the names of each family map onto the feature extractor,
+            # but unpickles whatever the file holds.
+            _read(Path(weights))
             chosen["pretrained_cfg_overlay"] = {"file": weights}
     else:
         chosen = {"encoder_weights": "imagenet" if weights == "imagenet" else None}
