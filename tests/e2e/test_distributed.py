@@ -1,15 +1,21 @@
 """Two processes give the numbers of one."""
 
 import csv
+import hashlib
 import json
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from tests.e2e.test_train import write_config
+import torch
+from tests.e2e.test_train import weights, write_config
 
+from scribbleseg.annotation import write_label
 from scribbleseg.cli.main import main
 
 pytestmark = pytest.mark.ddp
@@ -24,6 +30,51 @@ def in_two_processes(*arguments: str) -> None:
         [str(program), *arguments, *TWO], capture_output=True, text=True, timeout=90, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+PROGRAM = """
+import os, signal, sys
+import torch
+from scribbleseg.cli.main import main
+from scribbleseg.methods import PartialCrossEntropy as Method
+
+rank, calls, original = int(os.environ.get("LOCAL_RANK", "0")), [], Method.training_loss
+
+def training_loss(self, batch):
+    calls.append(batch)
+    terms, logits = original(self, batch)
+    if len(calls) == 3:
+        if MODE == "term" and rank == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if MODE == "nan" and rank == 1:
+            terms = {name: term * float("nan") for name, term in terms.items()}
+        if MODE == "die" and rank == 1:
+            raise ValueError("the second process dies")
+    return terms, logits
+
+def on_fit_end(self):
+    torch.save([p.detach() for p in self.net.parameters()], f"{FOLDER}/weights{rank}.pt")
+
+Method.training_loss, Method.on_fit_end = training_loss, on_fit_end
+sys.exit(main())
+"""
+"""The command, in which something happens in the third step of one process."""
+
+
+def with_trouble(mode: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    script = folder / "program.py"
+    script.write_text(f"MODE, FOLDER = {mode!r}, {str(folder)!r}\n{PROGRAM}")
+    return subprocess.run(
+        [sys.executable, str(script), *arguments, *TWO],
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+
+
+def digests(folder: Path) -> list[str]:
+    return [
+        hashlib.sha256(b"".join(p.numpy().tobytes() for p in torch.load(path))).hexdigest()
+        for path in sorted(folder.glob("weights?.pt"))
+    ]
 
 
 def counts(run: Path) -> dict[str, Any]:
@@ -58,3 +109,55 @@ def test_counts_of_an_odd_number_of_images_are_those_of_one_process(run: Path) -
     in_two_processes("test", "--run", str(run))
     assert counts(run) == alone
     assert sum(map(sum, alone["val"])) == 3 * 48 * 64
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(drawn: Path, run: Path, tmp_path: Path) -> None:
+    """One of two processes is told to stop; both do, and both go on. Gradients are shared."""
+    options = ["fit", "--run", str(tmp_path / "run")]
+    done = with_trouble("term", tmp_path, *options, "--config", write_config(tmp_path, drawn))
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr[-3000:]
+    assert done.stderr.count("go on with --resume") == 1
+    status = json.loads((tmp_path / "run/status.json").read_text())
+    assert (status["state"], status["steps"]) == ("interrupted", 3)
+    done = with_trouble("none", tmp_path, *options, "--resume")
+    assert done.returncode == 0, done.stderr[-3000:]
+    whole, resumed = weights(run), weights(tmp_path / "run")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert (run / "metrics.csv").read_text() == (tmp_path / "run/metrics.csv").read_text()
+    first, second = digests(tmp_path)
+    assert first == second
+
+
+def test_a_bad_number_in_one_process_skips_the_step_in_all(drawn: Path, tmp_path: Path) -> None:
+    config, run = write_config(tmp_path, drawn), tmp_path / "run"
+    done = with_trouble("nan", tmp_path, "fit", "--config", config, "--run", str(run))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert all(torch.isfinite(value).all() for value in weights(run).values())
+    entries = [json.loads(line) for line in (run / "bad_steps.jsonl").read_text().splitlines()]
+    assert [(entry["step"], entry["process"]) for entry in entries] == [(2, 0), (2, 1)]
+    assert isinstance(entries[0]["terms"][0]["partial_ce"], float)
+    assert entries[1]["terms"] == [{"partial_ce": "nan"}]
+    assert len({name for entry in entries for name in entry["images"]}) == 4
+    first, second = digests(tmp_path)
+    assert first == second
+
+
+def test_batches_without_a_label_in_one_process(drawn: Path, tmp_path: Path) -> None:
+    """Every process makes the same collective calls, whatever its batch holds."""
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    for index in (0, 2, 3, 5, 6):
+        write_label(root / f"scribbles/cell {index}.png", np.full((48, 64), 255, np.uint8))
+    config = write_config(tmp_path, root, allow_empty=True, batch_size=1)
+    done = with_trouble("none", tmp_path, "fit", "--config", config, "--run", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert not (tmp_path / "run/bad_steps.jsonl").exists()
+    first, second = digests(tmp_path)
+    assert first == second
+
+
+def test_the_death_of_one_process_ends_the_run_with_its_reason(drawn: Path, tmp_path: Path) -> None:
+    config, run = write_config(tmp_path, drawn), tmp_path / "run"
+    done = with_trouble("die", tmp_path, "fit", "--config", config, "--run", str(run))
+    assert done.returncode not in {0, None}
+    assert "the second process dies" in done.stderr
+    assert json.loads((run / "status.json").read_text())["state"] == "failed"

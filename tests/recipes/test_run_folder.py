@@ -18,6 +18,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def finished(folder: RunFolder) -> RunFolder:
     folder.open("new")
+    folder.write_config("data: {}\n")
     folder.write_status("done")
     folder.checkpoints.mkdir()
     (folder.checkpoints / "last.ckpt").write_text("x")
@@ -69,6 +70,34 @@ def test_nothing_to_resume(folder: RunFolder) -> None:
     with pytest.raises(RunError, match="nothing to resume"):
         folder.open("resume")
     assert not folder.path.exists()
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_can_be_resumed(
+    folder: RunFolder,
+) -> None:
+    folder.open("new")
+    folder.write_config("data: {}\n")
+    folder.close()
+    folder.open("resume")
+    assert folder.last is None
+    folder.close()
+
+
+def test_what_killed_processes_left_behind_is_removed(folder: RunFolder) -> None:
+    finished(folder)
+    for left in (folder.path / ".status.json.7.tmp", folder.checkpoints / ".last.ckpt.7.tmp"):
+        left.write_text("half")
+    folder.open("resume")
+    assert not list(folder.path.rglob("*.tmp"))
+    folder.close()
+
+
+def test_a_process_killed_at_its_very_start_leaves_nothing_in_the_way(folder: RunFolder) -> None:
+    folder.path.mkdir(parents=True)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    folder.lock.write_text(json.dumps({"pid": dead.pid, "host": socket.gethostname()}))
+    folder.open("new")
 
 
 def test_two_processes_do_not_share_a_folder(folder: RunFolder) -> None:

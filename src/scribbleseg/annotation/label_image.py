@@ -5,7 +5,6 @@ palette's colours instead ({0, 1, 15, 255} became {0, 38, 147, 220} in a measure
 error.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scribbleseg.annotation.image_file import open_image
+from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.errors import DataError
 
 __all__ = ["Color", "LabelImage", "read_label", "voc_palette", "write_label"]
@@ -56,19 +56,14 @@ def write_label(path: Path, label: LabelImage, palette: Sequence[Color] | None =
         palette: RGB of each class, 0..255; 8-bit labels only. Class colours of PASCAL VOC if
             omitted.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(label)
     if label.dtype == np.uint8:
         colors = voc_palette(256)
         for index, color in enumerate(palette or ()):
             colors[index] = color
         image.putpalette([channel for color in colors for channel in color])
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        image.save(temporary, format="PNG")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as unfinished:
+        image.save(unfinished, format="PNG")
 
 
 def voc_palette(num_classes: int) -> list[Color]:

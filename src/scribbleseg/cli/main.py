@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from scribbleseg import __version__
-from scribbleseg.errors import ScribblesegError
+from scribbleseg.errors import Interrupted, ScribblesegError
 
 __all__ = ["main"]
 
@@ -62,11 +62,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         module = importlib.import_module(f"scribbleseg.cli.{COMMANDS[command][0]}")
         code: int = module.run(command, rest)
-    except ScribblesegError as error:
+    except Interrupted as error:
+        # Of several processes the first one speaks, and returns the code.
+        if int(os.environ.get("LOCAL_RANK", "0")):
+            return 0
+        _fail(str(error))
+        return error.exit_code
+    except (ScribblesegError, OSError) as error:
         if debug:
             raise
-        return _fail(str(error))
+        return _fail(_one_line(error))
     return code
+
+
+def _one_line(error: Exception) -> str:
+    """The message for the user, which a loader's worker process buries under its traceback."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}"
+    message = str(error)
+    marker = f"{type(error).__module__}.{type(error).__name__}: "
+    if message.startswith("Caught ") and marker in message:
+        message = message.rpartition(marker)[2].strip()
+    return message
 
 
 def usage() -> str:

@@ -1,15 +1,19 @@
 """``fit``, ``validate``, ``test``, ``predict``: Lightning's command line on our run folders."""
 
+import contextlib
 import itertools
 import logging
 import sys
 import warnings
+from argparse import SUPPRESS
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
 from jsonargparse import ArgumentError
+from jsonargparse.typing import PositiveInt
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities import rank_zero_only
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -22,21 +26,26 @@ from scribbleseg.cli.configs import find_config
 from scribbleseg.cli.explain import explain
 from scribbleseg.cli.progress import LineProgress
 from scribbleseg.data.datamodule import ScribbleDataModule
-from scribbleseg.errors import ConfigError, RunError
+from scribbleseg.errors import ConfigError, Interrupted, RunError
 from scribbleseg.evaluation import Report, compare_label_images, draw_examples, read_volumes
 from scribbleseg.inference import LabelWriter
 from scribbleseg.methods.base import SegmentationTask
 from scribbleseg.recipes.checkpoint import (
     CheckpointWriter,
+    VerifiedCheckpoints,
     check_identity,
     load_weights,
     read_checkpoint,
 )
+from scribbleseg.recipes.finite_steps import FiniteSteps
+from scribbleseg.recipes.interruption import Interruption
 from scribbleseg.recipes.metrics_log import MetricsLog
 from scribbleseg.recipes.reproducibility import Reproducible
 from scribbleseg.recipes.run_folder import Mode, RunFolder
 
 __all__ = ["run"]
+
+log = logging.getLogger(__name__)
 
 Command = Literal["fit", "validate", "test", "predict"]
 
@@ -76,7 +85,6 @@ class TrainingCLI(LightningCLI):
             subclass_mode_model=True,
             save_config_callback=None,
             trainer_defaults={
-                "enable_checkpointing": False,  # CheckpointWriter does it
                 "enable_model_summary": False,
                 "log_every_n_steps": 10,
                 "num_sanity_val_steps": 0,
@@ -116,7 +124,23 @@ class TrainingCLI(LightningCLI):
             default=None,
             help="Folder of the run (default: runs/DATASET/CONFIG/seedK).",
         )
-        if self.command == "fit":
+        # Part of a run's config, so every command must know them; only training uses them.
+        training = self.command == "fit"
+        parser.add_argument(
+            "--save_every",
+            type=PositiveInt,
+            default=500,
+            help="Optimiser steps from one checkpoint to the next." if training else SUPPRESS,
+        )
+        parser.add_argument(
+            "--max_bad_steps",
+            type=PositiveInt,
+            default=10,
+            help="Steps in a row without a finite loss and gradient that end the run."
+            if training
+            else SUPPRESS,
+        )
+        if training:
             parser.add_argument(
                 "--resume", action="store_true", help="Continue the run from its last checkpoint."
             )
@@ -156,8 +180,13 @@ class TrainingCLI(LightningCLI):
             Reproducible(self.config.seed_everything),
             RichProgressBar() if on_terminal else LineProgress(),
         ]
+        self.writer = CheckpointWriter(folder.checkpoints, every=self.config.save_every)
+        self.interruption = Interruption(self.writer)
         if self.command == "fit":
-            callbacks.append(CheckpointWriter(folder.checkpoints))
+            bad_steps = FiniteSteps(
+                folder.path / "bad_steps.jsonl", patience=self.config.max_bad_steps
+            )
+            callbacks += [self.interruption, bad_steps, self.writer]
         if self.command == "predict":
             out = self.out
             pictures = {
@@ -176,7 +205,17 @@ class TrainingCLI(LightningCLI):
             TensorBoardLogger(folder.path, name="", version="events"),
         ]
         logger = loggers if self.command == "fit" else False
-        return super().instantiate_trainer(logger=logger, enable_progress_bar=on_terminal, **kwargs)
+        plugins: list[Any] = [VerifiedCheckpoints()]
+        if SLURMEnvironment.detect():
+            # Our own reaction to SIGTERM saves between two batches; requeueing is the scheduler's.
+            plugins.append(SLURMEnvironment(auto_requeue=False))
+        return super().instantiate_trainer(
+            logger=logger,
+            enable_progress_bar=on_terminal,
+            enable_checkpointing=False,  # CheckpointWriter does it
+            plugins=plugins,
+            **kwargs,
+        )
 
     @property
     def out(self) -> Path:
@@ -190,34 +229,49 @@ class TrainingCLI(LightningCLI):
         )
         if self.config.resume and self.config.overwrite:
             raise ConfigError("--resume and --overwrite exclude each other")
-        resumed = None
-        if is_leader():
-            # Everything that can be refused is refused before the folder is touched.
-            self.run_folder.check(mode)
-            self.datamodule.prepare_data()
-            self.datamodule.setup("fit")
-            self.model.check_supervision(self.datamodule.train_supervision)
-        if mode == "resume":
-            resumed = self.run_folder.checkpoint("last")
-            check_identity(self.model, read_checkpoint(resumed), resumed)
-            self._check_same_config()
-        if is_leader():
-            self._open_run(mode)
+        with self.interruption:
+            if is_leader():
+                # Everything that can be refused is refused before the folder is touched.
+                self.run_folder.check(mode)
+                self.datamodule.prepare_data()
+                self.datamodule.setup("fit")
+                self.model.check_supervision(self.datamodule.train_supervision)
+            last = self.run_folder.last if mode == "resume" else None
+            if last is not None:
+                check_identity(self.model, read_checkpoint(last), last)
+            if mode == "resume":
+                self._check_same_config()
+            if is_leader():
+                self._open_run(mode)
+                if mode == "resume" and last is None:
+                    log.info("no checkpoint was written yet; training begins at step 0")
+            self._train_and_test(last)
+
+    def _train_and_test(self, last: Path | None) -> None:
+        """Train from the checkpoint ``last``, or from the start, and test; keep the status."""
+        lead, folder = self.trainer.is_global_zero, self.run_folder
         try:
-            self.trainer.fit(self.model, self.datamodule, ckpt_path=resumed, weights_only=True)
+            self.trainer.fit(self.model, self.datamodule, ckpt_path=last, weights_only=True)
+            self.interruption.raise_if_asked()
             if self.datamodule.lists["test"] is not None:
+                load_weights(self.model, folder.checkpoint("last"))
                 self._test()
+        except Interrupted as error:
+            if lead:
+                folder.write_status("interrupted", error=str(error), steps=self.trainer.global_step)
+            raise
         except BaseException as error:
-            if self.trainer.is_global_zero:
-                self.run_folder.write_status("failed", error=f"{type(error).__name__}: {error}")
+            if lead:
+                with contextlib.suppress(OSError):  # the error itself may be that the disk is full
+                    folder.write_status("failed", error=f"{type(error).__name__}: {error}")
             raise
         else:
-            if self.trainer.is_global_zero:
-                self.run_folder.write_status("done", steps=self.trainer.global_step)
-                Console().print(f"run folder: {self.run_folder.path}", soft_wrap=True)
+            if lead:
+                folder.write_status("done", steps=self.trainer.global_step)
+                Console().print(f"run folder: {folder.path}", soft_wrap=True)
         finally:
-            if self.trainer.is_global_zero:
-                self.run_folder.close()
+            if lead:
+                folder.close()
 
     def validate(self) -> None:
         """Score a checkpoint on the validation images."""
@@ -299,6 +353,7 @@ class TrainingCLI(LightningCLI):
 
     def _open_run(self, mode: Mode) -> None:
         self.run_folder.open(mode)
+        config_hash = self.run_folder.write_config(self._experiment())
         facts = {
             "seed": self.config.seed_everything,
             "device": str(self.trainer.strategy.root_device),
@@ -306,7 +361,6 @@ class TrainingCLI(LightningCLI):
             "raster": self.datamodule.layout.raster,
         }
         self.run_folder.write_environment(facts)
-        config_hash = self.run_folder.write_config(self._experiment())
         self.run_folder.write_status("running", config_sha256=config_hash)
 
     def _experiment(self) -> str:
@@ -384,6 +438,7 @@ def _quieten() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*number of training batches .* is smaller than the logging interval.*",
         ".*sync_dist=True.*",  # counts are summed over processes before they become scores
+        ".*Total length of .* across ranks is zero.*",  # no validation
         ".*treespec.*LeafSpec.*",
         ".*isinstance.*LeafSpec.*",
     ):

@@ -74,6 +74,7 @@ class SegmentationTask(L.LightningModule, ABC):
         )
         self.net = network(len(self.class_names), in_channels).to(memory_format=torch.channels_last)
         self.confusion = np.zeros((len(self.class_names),) * 2, np.int64)
+        self.terms: Terms = {}
 
     @abstractmethod
     def training_loss(self, batch: Batch) -> tuple[Terms, Tensor]:
@@ -107,8 +108,9 @@ class SegmentationTask(L.LightningModule, ABC):
             far = far_background_loss(logits, batch["far_background"])
             terms = {**terms, "far_background": self.far_background_weight * far}
         loss = torch.stack(list(terms.values())).sum()
+        self.terms = {name: term.detach() for name, term in terms.items()}
         self.log_dict(
-            {f"loss/{name}": term.detach() for name, term in terms.items()}, batch_size=len(logits)
+            {f"loss/{name}": term for name, term in self.terms.items()}, batch_size=len(logits)
         )
         self.log("loss/total", loss.detach(), prog_bar=True, batch_size=len(logits))
         return loss

@@ -64,8 +64,9 @@ class MetricsLog(Logger):
     def _read(self) -> list[dict[str, Any]]:
         if not self.path.is_file():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        # A process that was killed while it wrote leaves part of a row.
+        return list(csv.DictReader(line for line in lines if line.endswith("\n")))
 
 
 def _as_csv(rows: Iterable[Mapping[str, Any]], columns: list[str], *, header: bool = False) -> str:

@@ -14,11 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from scribbleseg.annotation.whole_file import remove_unfinished, whole_file
 from scribbleseg.errors import RunError
 
 __all__ = ["RunFolder", "write_text"]
 
 Mode = Literal["new", "resume", "overwrite"]
+State = Literal["running", "done", "interrupted", "failed"]
 PACKAGES = (
     "scribbleseg",
     "torch",
@@ -48,6 +50,12 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Folder of the checkpoints ``last.ckpt`` and ``best.ckpt``."""
         return self.path / "checkpoints"
+
+    @property
+    def last(self) -> Path | None:
+        """The checkpoint that a resumed run goes on from; None before the first one."""
+        path = self.checkpoints / "last.ckpt"
+        return path if path.is_file() else None
 
     @property
     def config(self) -> Path:
@@ -85,7 +93,8 @@ class RunFolder:
                 "wait for it, or choose another --run "
                 f"(if that process is gone, delete {self.lock})"
             )
-        occupied = self.path.is_dir() and any(self.path.iterdir())
+        # A lock alone is what a process leaves that was killed at its very start.
+        occupied = self.path.is_dir() and any(path != self.lock for path in self.path.iterdir())
         if mode == "new" and occupied:
             state = self.status().get("state", "no status")
             raise RunError(
@@ -100,10 +109,10 @@ class RunFolder:
             raise RunError(
                 f"{self.path}: is not a run folder; --overwrite deletes run folders only"
             )
-        if mode == "resume" and not (self.checkpoints / "last.ckpt").is_file():
+        if mode == "resume" and not self.config.is_file():
             raise RunError(
-                f"{self.path}: nothing to resume, there is no checkpoints/last.ckpt; start it "
-                "without --resume"
+                f"{self.path}: nothing to resume, it is not the folder of a run; start one without "
+                "--resume"
             )
 
     def open(self, mode: Mode) -> None:
@@ -116,6 +125,8 @@ class RunFolder:
         if mode == "overwrite" and self.path.is_dir():
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(self.path)
+        remove_unfinished(self.checkpoints)
         owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
         self.lock.unlink(
             missing_ok=True
@@ -140,10 +151,10 @@ class RunFolder:
         )
         return status
 
-    def write_status(self, state: Literal["running", "done", "failed"], **facts: Any) -> None:
+    def write_status(self, state: State, **facts: Any) -> None:
         """Record the state, with facts that stay until they are given anew."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        status = {**self.status(), **facts, "state": state, "changed": now}
+        status = {**self.status(), "error": None, **facts, "state": state, "changed": now}
         write_text(self.path / "status.json", json.dumps(status, indent=2) + "\n")
 
     def write_config(self, text: str) -> str:
@@ -193,15 +204,8 @@ class RunFolder:
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file completely or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path, durable=True) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def _is_alive(pid: int) -> bool:
