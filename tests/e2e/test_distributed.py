@@ -3,8 +3,11 @@
 import csv
 import hashlib
 import json
+import multiprocessing
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.fabric.utilities import rank_zero_only
 from tests.e2e.test_train import weights, write_config
 
 from scribbleseg.annotation import write_label
 from scribbleseg.cli.main import main
+from scribbleseg.methods import PartialCrossEntropy
 
-pytestmark = pytest.mark.ddp
+pytestmark = [pytest.mark.ddp, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
 
 TWO = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
 ONE = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
@@ -32,42 +37,60 @@ def in_two_processes(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-PROGRAM = """
-import os, signal, sys
-import torch
-from scribbleseg.cli.main import main
-from scribbleseg.methods import PartialCrossEntropy as Method
+def trouble(mode: str, folder: Path, rank: int) -> None:
+    """Let something happen in the third step of this process, and keep its weights."""
+    calls, original = [], PartialCrossEntropy.training_loss
 
-rank, calls, original = int(os.environ.get("LOCAL_RANK", "0")), [], Method.training_loss
-
-def training_loss(self, batch):
-    calls.append(batch)
-    terms, logits = original(self, batch)
-    if len(calls) == 3:
-        if MODE == "term" and rank == 0:
+    def training_loss(self: PartialCrossEntropy, batch: Any) -> Any:
+        calls.append(batch)
+        terms, logits = original(self, batch)
+        if len(calls) == 3 and mode == "term" and rank == 0:
             os.kill(os.getpid(), signal.SIGTERM)
-        if MODE == "nan" and rank == 1:
+        if len(calls) == 3 and mode == "nan" and rank == 1:
             terms = {name: term * float("nan") for name, term in terms.items()}
-        if MODE == "die" and rank == 1:
-            raise ValueError("the second process dies")
-    return terms, logits
+        return terms, logits
 
-def on_fit_end(self):
-    torch.save([p.detach() for p in self.net.parameters()], f"{FOLDER}/weights{rank}.pt")
+    def on_fit_end(self: PartialCrossEntropy) -> None:
+        torch.save([p.detach() for p in self.net.parameters()], folder / f"weights{rank}.pt")
 
-Method.training_loss, Method.on_fit_end = training_loss, on_fit_end
-sys.exit(main())
-"""
-"""The command, in which something happens in the third step of one process."""
+    PartialCrossEntropy.training_loss = training_loss  # type: ignore[method-assign]
+    PartialCrossEntropy.on_fit_end = on_fit_end  # type: ignore[method-assign]
 
 
-def with_trouble(mode: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    script = folder / "program.py"
-    script.write_text(f"MODE, FOLDER = {mode!r}, {str(folder)!r}\n{PROGRAM}")
-    return subprocess.run(
-        [sys.executable, str(script), *arguments, *TWO],
-        capture_output=True, text=True, timeout=90, check=False,
-    )  # fmt: skip
+def process(rank: int, port: int, mode: str, folder: Path, arguments: tuple[str, ...]) -> None:
+    """One of two processes, set up as torchrun does."""
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2",
+        "RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": "2",
+        "TORCHELASTIC_RUN_ID": "test",
+    }  # fmt: skip
+    rank_zero_only.rank = rank  # read from the environment when it is imported
+    sys.stdout = sys.stderr = (folder / f"output{rank}.txt").open("w")
+    trouble(mode, folder, rank)
+    code = main([*arguments, *TWO])
+    sys.stdout.close()
+    os._exit(code)
+
+
+def forked(folder: Path, *arguments: str, mode: str = "none") -> tuple[int, str]:
+    """Run a command in two processes; the first one's exit code, and what both said."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    fork = multiprocessing.get_context("fork")
+    both = [
+        fork.Process(target=process, args=(rank, port, mode, folder, arguments)) for rank in (0, 1)
+    ]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(60)
+    said = "".join((folder / f"output{rank}.txt").read_text() for rank in (0, 1))
+    codes = [one.exitcode for one in both]
+    for one in both:
+        one.kill()
+    assert codes[1] == 0, said
+    assert codes[0] is not None, said
+    return codes[0], said
 
 
 def digests(folder: Path) -> list[str]:
@@ -100,13 +123,15 @@ def test_training_leaves_one_whole_run_folder(run: Path) -> None:
     assert len([row for row in rows if row["val/miou"]]) == 3
 
 
-def test_counts_of_an_odd_number_of_images_are_those_of_one_process(run: Path) -> None:
+def test_counts_of_an_odd_number_of_images_are_those_of_one_process(
+    run: Path, tmp_path: Path
+) -> None:
     """3 images on 2 processes: none is counted twice, none is left out."""
     assert main(["validate", "--run", str(run), *ONE]) == 0
     assert main(["test", "--run", str(run), *ONE]) == 0
     alone = counts(run)
-    in_two_processes("validate", "--run", str(run))
-    in_two_processes("test", "--run", str(run))
+    assert forked(tmp_path, "validate", "--run", str(run))[0] == 0
+    assert forked(tmp_path, "test", "--run", str(run))[0] == 0
     assert counts(run) == alone
     assert sum(map(sum, alone["val"])) == 3 * 48 * 64
 
@@ -114,13 +139,14 @@ def test_counts_of_an_odd_number_of_images_are_those_of_one_process(run: Path) -
 def test_a_stopped_run_goes_on_bit_for_bit(drawn: Path, run: Path, tmp_path: Path) -> None:
     """One of two processes is told to stop; both do, and both go on. Gradients are shared."""
     options = ["fit", "--run", str(tmp_path / "run")]
-    done = with_trouble("term", tmp_path, *options, "--config", write_config(tmp_path, drawn))
-    assert done.returncode == 128 + signal.SIGTERM, done.stderr[-3000:]
-    assert done.stderr.count("go on with --resume") == 1
+    config = write_config(tmp_path, drawn)
+    code, said = forked(tmp_path, *options, "--config", config, mode="term")
+    assert code == 128 + signal.SIGTERM, said
+    assert said.count("go on with --resume") == 1
     status = json.loads((tmp_path / "run/status.json").read_text())
     assert (status["state"], status["steps"]) == ("interrupted", 3)
-    done = with_trouble("none", tmp_path, *options, "--resume")
-    assert done.returncode == 0, done.stderr[-3000:]
+    code, said = forked(tmp_path, *options, "--resume")
+    assert code == 0, said
     whole, resumed = weights(run), weights(tmp_path / "run")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert (run / "metrics.csv").read_text() == (tmp_path / "run/metrics.csv").read_text()
@@ -130,8 +156,8 @@ def test_a_stopped_run_goes_on_bit_for_bit(drawn: Path, run: Path, tmp_path: Pat
 
 def test_a_bad_number_in_one_process_skips_the_step_in_all(drawn: Path, tmp_path: Path) -> None:
     config, run = write_config(tmp_path, drawn), tmp_path / "run"
-    done = with_trouble("nan", tmp_path, "fit", "--config", config, "--run", str(run))
-    assert done.returncode == 0, done.stderr[-3000:]
+    code, said = forked(tmp_path, "fit", "--config", config, "--run", str(run), mode="nan")
+    assert code == 0, said
     assert all(torch.isfinite(value).all() for value in weights(run).values())
     entries = [json.loads(line) for line in (run / "bad_steps.jsonl").read_text().splitlines()]
     assert [(entry["step"], entry["process"]) for entry in entries] == [(2, 0), (2, 1)]
@@ -148,16 +174,35 @@ def test_batches_without_a_label_in_one_process(drawn: Path, tmp_path: Path) -> 
     for index in (0, 2, 3, 5, 6):
         write_label(root / f"scribbles/cell {index}.png", np.full((48, 64), 255, np.uint8))
     config = write_config(tmp_path, root, allow_empty=True, batch_size=1)
-    done = with_trouble("none", tmp_path, "fit", "--config", config, "--run", str(tmp_path / "run"))
-    assert done.returncode == 0, done.stderr[-3000:]
+    code, said = forked(tmp_path, "fit", "--config", config, "--run", str(tmp_path / "run"))
+    assert code == 0, said
     assert not (tmp_path / "run/bad_steps.jsonl").exists()
     first, second = digests(tmp_path)
     assert first == second
 
 
+DIES = """
+import os, sys
+from scribbleseg.cli.main import main
+from scribbleseg.methods import PartialCrossEntropy
+
+def training_loss(self, batch):
+    raise ValueError("the second process dies")
+
+if os.environ.get("LOCAL_RANK") == "1":
+    PartialCrossEntropy.training_loss = training_loss
+sys.exit(main())
+"""
+
+
 def test_the_death_of_one_process_ends_the_run_with_its_reason(drawn: Path, tmp_path: Path) -> None:
     config, run = write_config(tmp_path, drawn), tmp_path / "run"
-    done = with_trouble("die", tmp_path, "fit", "--config", config, "--run", str(run))
-    assert done.returncode not in {0, None}
+    script = tmp_path / "program.py"
+    script.write_text(DIES)
+    done = subprocess.run(
+        [sys.executable, str(script), "fit", "--config", config, "--run", str(run), *TWO],
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
     assert "the second process dies" in done.stderr
     assert json.loads((run / "status.json").read_text())["state"] == "failed"
