@@ -41,5 +41,20 @@ def test_label_out_of_range_is_named_with_its_pixels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("size", "hint"), [((3, 2), "exchanged"), ((5, 5), "a.jpg is 5x5")])
 def test_sizes_must_match(tmp_path: Path, size: tuple[int, int], hint: str) -> None:
     files = [pair(tmp_path, "a", np.zeros((2, 3), np.uint8), size)]
-    with pytest.raises(DataError, match=rf"a\.png: label is 3x2 but .*{hint}"):
-        audit_labels(files, num_classes=2)
+    (problem,) = audit_labels(files, num_classes=2).problems
+    assert "a.png: label is 3x2 but" in problem
+    assert hint in problem
+
+
+def test_every_problem_is_found_and_the_rest_is_counted(tmp_path: Path) -> None:
+    good = np.array([[0, 1], [255, 255]], np.uint8)
+    files = [pair(tmp_path, name, good) for name in "abcd"]
+    files[1][0].write_bytes(b"")
+    files[2][1].write_bytes(files[2][1].read_bytes()[:-40])
+    write_label(files[3][0], np.full((2, 2), 7, np.uint8))
+    audit = audit_labels([*files, (None, files[0][1])], num_classes=2)
+    assert [Path(line.split(":")[0]).name for line in audit.problems] == ["b.png", "c.jpg", "d.png"]
+    assert audit.images == 4
+    assert audit.pixels.tolist() == [2, 2]
+    assert audit.sizes == {(2, 2): 4}
+    assert audit.empty == ()

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from scribbleseg.annotation import image_size, read_image
+from scribbleseg.annotation.image_file import verify_image
 from scribbleseg.errors import DataError
 
 
@@ -55,7 +56,9 @@ def test_truncated_jpeg_is_named(tmp_path: Path) -> None:
         read_image(tmp_path / "a.jpg")
 
 
-def test_a_header_of_2500_megapixels_is_refused_unread(tmp_path: Path) -> None:
+def write_header(path: Path, width: int, height: int) -> None:
+    """A PNG of a few bytes that claims to be large."""
+
     def chunk(kind: bytes, content: bytes) -> bytes:
         return (
             struct.pack(">I", len(content))
@@ -64,8 +67,23 @@ def test_a_header_of_2500_megapixels_is_refused_unread(tmp_path: Path) -> None:
             + struct.pack(">I", zlib.crc32(kind + content))
         )
 
-    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+
+
+def test_a_header_of_2500_megapixels_is_refused_unread(tmp_path: Path) -> None:
+    write_header(tmp_path / "a.png", 50_000, 50_000)
     with pytest.raises(DataError, match=r"a\.png: Image size \(2500000000 pixels\).*tiles"):
         read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_verifying_finds_what_reading_would(tmp_path: Path, suffix: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(noise).save(path)
+    assert verify_image(path) == verify_image(path, "L") == (64, 80)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(DataError, match=r"a\..*: cannot be read .*damaged"):
+        verify_image(path)

@@ -1,4 +1,4 @@
-"""Reading every label image of a set once, before hours of training depend on it."""
+"""Reading every label image and picture of a set once, before hours of training depend on them."""
 
 import os
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scribbleseg.annotation.image_file import image_size
+from scribbleseg.annotation.image_file import ImageMode, verify_image
 from scribbleseg.annotation.label_image import LabelImage, read_label
 from scribbleseg.errors import DataError
 
@@ -18,21 +18,26 @@ __all__ = ["LabelAudit", "audit_labels", "check_label"]
 
 @dataclass(frozen=True)
 class LabelAudit:
-    """What a set of label images holds.
+    """What a set of label images and their pictures hold.
 
     Args:
         images: Number of label images.
         pixels: ``(K,)`` int64, labelled pixels of each class.
         images_with: ``(K,)`` int64, images in which the class is drawn.
-        total_pixels: Pixels of all images.
-        empty: Paths of the images in which nothing is drawn.
+        total_pixels: Pixels of all readable label images.
+        sizes: Height and width of the pictures, and how many have them.
+        empty: Paths of the label images in which nothing is drawn.
+        problems: One line for each file that cannot be used: unreadable, of another size than its
+            picture, or with a value out of range.
     """
 
     images: int
     pixels: NDArray[np.int64]
     images_with: NDArray[np.int64]
     total_pixels: int
+    sizes: dict[tuple[int, int], int]
     empty: tuple[Path, ...]
+    problems: tuple[str, ...]
 
     @property
     def labelled_fraction(self) -> float:
@@ -41,44 +46,69 @@ class LabelAudit:
 
 
 def audit_labels(
-    files: Sequence[tuple[Path, Path]], *, num_classes: int, ignore_index: int = 255
+    files: Sequence[tuple[Path | None, Path]],
+    *,
+    num_classes: int,
+    ignore_index: int = 255,
+    image_mode: ImageMode = "RGB",
 ) -> LabelAudit:
-    """Read every label image; sizes must match the pictures, values must be allowed.
+    """Read every label image and picture of a set.
 
     Args:
-        files: Pairs (label image, picture).
+        files: Pairs (label image or None, picture).
         num_classes: Labels are ``0 .. num_classes - 1``.
         ignore_index: Value of unlabelled pixels.
-
-    Raises:
-        DataError: A file cannot be read, has another size than its picture, or a value out of
-            range.
+        image_mode: How pictures are decoded.
     """
 
-    def count(pair: tuple[Path, Path]) -> tuple[NDArray[np.int64], int]:
+    def count(pair: tuple[Path | None, Path]) -> _Count:
         path, picture = pair
-        label = read_label(path)
-        if label.shape != image_size(picture):
-            raise DataError(_mismatch(path, label, picture))
-        return check_label(
-            path, label, num_classes=num_classes, ignore_index=ignore_index
-        ), label.size
+        size, problems, pixels, total = None, [], nothing, 0
+        try:
+            size = verify_image(picture, image_mode)
+        except DataError as error:
+            problems.append(str(error))
+        try:
+            if path is not None:
+                label = read_label(path)
+                if size is not None and label.shape != size:
+                    problems.append(_mismatch(path, label, picture, size))
+                pixels = check_label(
+                    path, label, num_classes=num_classes, ignore_index=ignore_index
+                )
+                total = label.size
+        except DataError as error:
+            problems.append(str(error))
+        return _Count(size, pixels, total, problems)
 
+    nothing = np.zeros(num_classes, np.int64)
     # Decoding releases the interpreter lock, so threads use the cores and need no start-up.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = list(pool.map(count, files))
-    counts = np.array([pixels for pixels, _ in results], dtype=np.int64).reshape(
-        len(files), num_classes
-    )
+        counts = list(pool.map(count, files))
+    sizes = [one.size for one in counts if one.size is not None]
     return LabelAudit(
-        images=len(files),
-        pixels=counts.sum(axis=0),
-        images_with=(counts > 0).sum(axis=0),
-        total_pixels=sum(size for _, size in results),
+        images=sum(path is not None for path, _ in files),
+        pixels=sum((one.pixels for one in counts), nothing),
+        images_with=sum(((one.pixels > 0).astype(np.int64) for one in counts), nothing),
+        total_pixels=sum(one.total for one in counts),
+        sizes={size: sizes.count(size) for size in sorted(set(sizes))},
         empty=tuple(
-            path for (path, _), count in zip(files, counts, strict=True) if not count.any()
+            path
+            for (path, _), one in zip(files, counts, strict=True)
+            if path is not None and one.total and not one.pixels.any()
         ),
+        problems=tuple(line for one in counts for line in one.problems),
     )
+
+
+@dataclass(frozen=True)
+class _Count:
+    """Size of the picture (None if it cannot be read), pixels of each class, and what is wrong."""
+
+    size: tuple[int, int] | None
+    pixels: NDArray[np.int64]
+    total: int
+    problems: list[str]
 
 
 def check_label(
@@ -102,8 +132,8 @@ def check_label(
     return pixels[:num_classes].astype(np.int64)
 
 
-def _mismatch(path: Path, label: LabelImage, picture: Path) -> str:
-    (label_height, label_width), (height, width) = label.shape, image_size(picture)
+def _mismatch(path: Path, label: LabelImage, picture: Path, size: tuple[int, int]) -> str:
+    (label_height, label_width), (height, width) = label.shape, size
     swapped = (
         "; were width and height exchanged?"
         if (label_height, label_width) == (width, height)

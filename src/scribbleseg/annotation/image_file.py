@@ -12,7 +12,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scribbleseg.errors import DataError
 
-__all__ = ["IMAGE_SUFFIXES", "image_size", "open_image", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "ImageMode", "image_size", "open_image", "read_image", "verify_image"]
+
+ImageMode = Literal["RGB", "L"]
 
 IMAGE_SUFFIXES = (
     ".jpg",
@@ -65,12 +67,26 @@ def open_image(path: Path) -> Iterator[Image.Image]:
 def image_size(path: Path) -> tuple[int, int]:
     """Height and width in pixels as the picture is displayed, from the header alone."""
     with open_image(path) as image:
-        if image.getexif().get(EXIF_ORIENTATION) in TRANSPOSED:
-            return image.width, image.height
-        return image.height, image.width
+        return _upright_size(image)
 
 
-def read_image(path: Path, mode: Literal["RGB", "L"] = "RGB") -> NDArray[np.uint8]:
+def verify_image(path: Path, mode: ImageMode = "RGB") -> tuple[int, int]:
+    """Height and width of a picture that `read_image` will be able to read.
+
+    About twice as fast for JPEG files, whose blocks are decoded to one pixel each.
+
+    Raises:
+        DataError: As `read_image`.
+    """
+    with open_image(path) as image:
+        size = _upright_size(image)
+        image.draft(mode, (1, 1))
+        _faithful(path, image)
+        image.load()
+    return size
+
+
+def read_image(path: Path, mode: ImageMode = "RGB") -> NDArray[np.uint8]:
     """The pixels of a picture, turned as its EXIF orientation says, i.e. as the annotator saw it.
 
     Args:
@@ -83,19 +99,30 @@ def read_image(path: Path, mode: Literal["RGB", "L"] = "RGB") -> NDArray[np.uint
             transparency).
     """
     with open_image(path) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info:
-            upright = upright.convert("RGBA")
-            lowest, _ = upright.getchannel("A").getextrema()
-            if lowest < 255:  # type: ignore[operator]  # one band: a pair of numbers
-                raise DataError(
-                    f"{path}: the picture has transparent pixels; flatten it onto a background "
-                    "colour first"
-                )
-        elif upright.mode not in {"RGB", "L", "P", "1"}:
+        return np.array(_faithful(path, ImageOps.exif_transpose(image)).convert(mode))
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    if image.getexif().get(EXIF_ORIENTATION) in TRANSPOSED:
+        return image.width, image.height
+    return image.height, image.width
+
+
+def _faithful(path: Path, image: Image.Image) -> Image.Image:
+    """The picture, opaque; refused if 8-bit RGB or grey would not be what it shows."""
+    if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+        opaque = image.convert("RGBA")
+        lowest, _ = opaque.getchannel("A").getextrema()
+        if lowest < 255:  # type: ignore[operator]  # one band: a pair of numbers
             raise DataError(
-                f"{path}: colour mode {upright.mode} cannot be read faithfully; allowed: 8-bit "
-                "grey, RGB or palette; "
-                "convert the picture first (16 bit: scale to 0..255 for the whole set alike)"
+                f"{path}: the picture has transparent pixels; flatten it onto a background "
+                "colour first"
             )
-        return np.array(upright.convert(mode))
+        return opaque
+    if image.mode not in {"RGB", "L", "P", "1"}:
+        raise DataError(
+            f"{path}: colour mode {image.mode} cannot be read faithfully; allowed: 8-bit grey, RGB "
+            "or palette; convert the picture first (16 bit: scale to 0..255 for the whole set "
+            "alike)"
+        )
+    return image

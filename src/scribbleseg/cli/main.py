@@ -82,7 +82,7 @@ def _one_line(error: Exception) -> str:
     message = str(error)
     marker = f"{type(error).__module__}.{type(error).__name__}: "
     if message.startswith("Caught ") and marker in message:
-        message = message.rpartition(marker)[2].strip()
+        message = message.rpartition(marker)[2].strip().splitlines()[0]
     return message
 
 

@@ -264,6 +264,11 @@ class TrainingCLI(LightningCLI):
             if lead:
                 with contextlib.suppress(OSError):  # the error itself may be that the disk is full
                     folder.write_status("failed", error=f"{type(error).__name__}: {error}")
+            if str(error).startswith("DataLoader worker"):
+                raise RunError(
+                    f"{str(error).splitlines()[0]} If nobody killed it, memory ran out: lower "
+                    "--data.num_workers or --data.batch_size, then go on with --resume"
+                ) from error
             raise
         else:
             if lead:

@@ -1,7 +1,7 @@
 """The data of a run: reads the layout, checks every file once, makes the loaders."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,6 +118,7 @@ class ScribbleDataModule(L.LightningDataModule):
         self.seed, self.images = seed, images
         self.audit: LabelAudit | None = None
         self._train: ScribbleDataset | None = None
+        self._checked: set[str] = set()
 
     @property
     def class_names(self) -> list[str]:
@@ -146,16 +147,18 @@ class ScribbleDataModule(L.LightningDataModule):
             self.layout.generate(self.root)
 
     def setup(self, stage: str) -> None:
-        """Check everything a stage will read, before it begins.
+        """Check everything that a stage will read, before it begins.
 
         Raises:
             DataError: A list or file is missing, or labels are wrong; see `check_training`.
         """
         if stage == "fit":
-            self.check_training()
             self.make_sampler()
-            if self.lists["val"] is not None:
-                self.evaluation_dataset("val")
+            if self._process()[0] == 0:  # the files are the same for every process
+                self.check_training()
+                for split in ("val", "test"):
+                    if self.lists[split] is not None:
+                        self.check_evaluation(split)
         elif stage in {"validate", "test"}:
             self.evaluation_dataset("val" if stage == "validate" else "test")
 
@@ -232,24 +235,20 @@ class ScribbleDataModule(L.LightningDataModule):
             )
         return EvaluationDataset(find_pictures(Path(self.images)), self.layout, resize=self.resize)
 
-    def check_training(self) -> LabelAudit | None:
-        """Read every label of the training set once, and refuse what cannot be trained on.
+    def check_training(self) -> LabelAudit:
+        """Read every label and picture of the training set once; refuse what cannot be trained on.
 
         Raises:
-            DataError: A label is unreadable, has another size than its picture or a value out of
-                range, is empty without ``allow_empty``, or class 0 is never drawn.
+            DataError: A file is unreadable, a label has another size than its picture or a value
+                out of range, is empty without ``allow_empty``, or class 0 is never drawn.
         """
         if self.audit is not None:
             return self.audit
-        records = self.train_dataset().records
         files = [
-            (path, r.image) for r in records for path in (r.scribble, r.mask) if path is not None
+            (r.mask if r.supervision == "mask" else r.scribble, r.image)
+            for r in self.train_dataset().records
         ]
-        if not files:
-            return None
-        audit = audit_labels(
-            files, num_classes=len(self.class_names), ignore_index=self.ignore_index
-        )
+        audit = self._audit(files)
         if audit.empty and not self.allow_empty:
             empty = [str(path) for path in audit.empty]
             raise DataError(
@@ -257,23 +256,48 @@ class ScribbleDataModule(L.LightningDataModule):
                 "draw strokes, declare the images "
                 "'tags' only, or set --data.allow_empty true"
             )
-        if audit.pixels[0] == 0:
+        if audit.images and audit.pixels[0] == 0:
             raise DataError(
                 f"class {self.class_names[0]!r} (index 0) is never drawn in {audit.images} label "
                 "images, so that nothing would "
                 "teach the network what is not an object; draw background strokes in some images"
             )
         for name, count in zip(self.class_names, audit.pixels, strict=True):
-            if count == 0:
+            if audit.images and count == 0:
                 log.warning(
                     "class %r is never drawn in the training set; it cannot be learned", name
                 )
-        log.info(
-            "%d label images, %.2f %% of the pixels labelled",
-            audit.images,
-            100 * audit.labelled_fraction,
-        )
+        if audit.images:
+            log.info(
+                "%d label images, %.2f %% of the pixels labelled",
+                audit.images,
+                100 * audit.labelled_fraction,
+            )
         self.audit = audit
+        return audit
+
+    def check_evaluation(self, split: str) -> None:
+        """Read every mask and picture of ``val`` or ``test`` once.
+
+        Raises:
+            DataError: A file is missing or unreadable, a mask has another size than its picture or
+                a value out of range.
+        """
+        if split not in self._checked:
+            self._audit([(r.mask, r.image) for r in self.evaluation_dataset(split).records])
+            self._checked.add(split)
+
+    def _audit(self, files: Sequence[tuple[Path | None, Path]]) -> LabelAudit:
+        audit = audit_labels(
+            files,
+            num_classes=len(self.class_names),
+            ignore_index=self.ignore_index,
+            image_mode=self.layout.image_mode,
+        )
+        if audit.problems:
+            others = len(audit.problems) - 1
+            more = f" ({others} more: scribbleseg check {self.root})" if others else ""
+            raise DataError(audit.problems[0] + more)
         return audit
 
     def make_sampler(self) -> EpochSampler:

@@ -69,6 +69,13 @@ class ScribbleDataset(Dataset[Sample]):
             DataError: A file cannot be read or contradicts another; the message names it.
         """
         epoch, index = key if isinstance(key, tuple) else (0, key)
+        try:
+            return self._sample(epoch, index)
+        except Exception as error:
+            error.add_note(f"while image {self.records[index].name!r} was loaded")
+            raise
+
+    def _sample(self, epoch: int, index: int) -> Sample:
         sample = self._read(self.records[index])
         if self.resize is not None:
             moved = {key: resize(value, self.resize) for key, value in sample.items()}

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from scribbleseg.annotation.id_list import some
-from scribbleseg.annotation.image_file import IMAGE_SUFFIXES
+from scribbleseg.annotation.image_file import IMAGE_SUFFIXES, ImageMode
 from scribbleseg.annotation.label_image import Color
 from scribbleseg.errors import ConfigError, DataError
 
 __all__ = ["Layout", "Record", "Supervision", "find_images", "find_pictures", "find_root"]
 
 Supervision = Literal["mask", "scribble", "tags"]
-ImageMode = Literal["RGB", "L"]
 
 LIST_FOLDERS = ("ImageSets", "ImageSets/Segmentation", "ImageSets/SegmentationAug")
 DATA_VARIABLE = "SCRIBBLESEG_DATA"

@@ -67,7 +67,7 @@ def test_voc(data_root: Path) -> None:
     layout, _ = load_layout("voc", str(root))
     assert layout is voc.LAYOUT
     assert len(layout.class_names) == len(layout.palette) == 21
-    data = ScribbleDataModule(str(root), "voc", batch_size=1)
+    data = ScribbleDataModule(str(root), "voc", test="val", batch_size=1)
     data.setup("fit")
     sample = data.train_dataset()[0]
     assert sample["name"] == "2007_000032"
