@@ -21,6 +21,7 @@ COMMANDS = {
     "validate": ("train", "score a run on its validation images"),
     "test": ("train", "predict a run's test images, score and draw them"),
     "predict": ("train", "predict any folder of pictures with a run"),
+    "check": ("check", "audit a dataset before training on it"),
     "evaluate": ("evaluate", "compare two folders of label images, whoever made them"),
 }
 """Module below ``scribbleseg.cli`` and one line of help for each command."""

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from scribbleseg.annotation.audit import LabelAudit, audit_labels
-from scribbleseg.annotation.id_list import read_list, some
+from scribbleseg.annotation.id_list import some
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
 from scribbleseg.data.layout import Record, Supervision, find_pictures
 from scribbleseg.data.layouts import load_layout
@@ -172,16 +172,7 @@ class ScribbleDataModule(L.LightningDataModule):
         name = self.lists[split]
         if name is None:
             raise ConfigError(f"data.{split}: no list given; set it to one of the dataset's lists")
-        if name == "all" and name not in self.layout.lists:
-            folder = self.root / self.layout.images
-            return sorted(
-                {
-                    path.stem
-                    for path in folder.glob("*")
-                    if path.suffix in self.layout.image_suffixes
-                }
-            )
-        return read_list(self.layout.list_path(self.root, name))
+        return self.layout.names(self.root, name)
 
     def train_dataset(self) -> ScribbleDataset:
         """The training images, read from the lists once."""

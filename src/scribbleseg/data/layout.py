@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from scribbleseg.annotation.id_list import some
+from scribbleseg.annotation.id_list import read_list, some
 from scribbleseg.annotation.image_file import IMAGE_SUFFIXES, ImageMode
 from scribbleseg.annotation.label_image import Color
 from scribbleseg.errors import ConfigError, DataError
@@ -81,10 +81,7 @@ class Layout:
         Raises:
             DataError: None of the files exists.
         """
-        if name in self.lists:
-            candidates = [root / self.lists[name]]
-        else:
-            candidates = [root / folder / f"{name}.txt" for folder in LIST_FOLDERS]
+        candidates = self._list_candidates(root, name)
         for path in candidates:
             if path.is_file():
                 return path
@@ -98,6 +95,23 @@ class Layout:
             f"list {name!r} not found; looked for {', '.join(map(str, candidates))}; lists here: "
             f"{', '.join(known) or 'none'}"
         )
+
+    def has_list(self, root: Path, name: str) -> bool:
+        """Whether there is a list of this name."""
+        return any(path.is_file() for path in self._list_candidates(root, name))
+
+    def names(self, root: Path, name: str) -> list[str]:
+        """The ids of a list; ``all`` is every picture, unless there is a list of that name.
+
+        Raises:
+            DataError: The list is missing or wrong.
+        """
+        if name == "all" and not self.has_list(root, name):
+            folder = root / self.images
+            return sorted(
+                {path.stem for path in folder.glob("*") if path.suffix in self.image_suffixes}
+            )
+        return read_list(self.list_path(root, name))
 
     def records(
         self, root: Path, names: Sequence[str], supervision: Mapping[str, Supervision] | Supervision
@@ -163,6 +177,11 @@ class Layout:
         """The scribble of an image, None if there is none; for pictures."""
         path = root / self.scribbles / f"{name}.png" if self.scribbles else None
         return path if path is not None and path.is_file() else None
+
+    def _list_candidates(self, root: Path, name: str) -> list[Path]:
+        if name in self.lists:
+            return [root / self.lists[name]]
+        return [root / folder / f"{name}.txt" for folder in LIST_FOLDERS]
 
     def _label(self, root: Path, kind: Literal["scribbles", "masks"], name: str) -> Path:
         folder = self.scribbles if kind == "scribbles" else self.masks

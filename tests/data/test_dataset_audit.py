@@ -1,0 +1,122 @@
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from tests.e2e.test_bad_input import picture, relabel, scribble
+
+from scribbleseg.annotation import read_label, write_label
+from scribbleseg.data.dataset_audit import DatasetAudit, audit_dataset
+from scribbleseg.data.layouts import load_layout
+
+LISTS = {"train": "train", "val": None, "test": "test"}
+
+
+@pytest.fixture
+def root(drawn: Path, tmp_path: Path) -> Path:
+    """A copy of the drawn dataset that a test may spoil."""
+    return Path(shutil.copytree(drawn, tmp_path / "cells"))
+
+
+def audit(root: Path, lists: dict[str, str | None] = LISTS, **options: Any) -> DatasetAudit:
+    layout, folder = load_layout("folder", str(root))
+    return audit_dataset(layout, folder, lists, **options)
+
+
+def test_a_good_dataset(drawn: Path) -> None:
+    report = audit(drawn)
+    assert report.findings == []
+    assert report.exit_code == 0
+    train, test = report.splits
+    assert (train.name, train.images, test.name, test.images) == ("train", 8, "test", 3)
+    assert train.scribbles is not None
+    assert train.masks is not None
+    labels = [read_label(drawn / f"scribbles/cell {index}.png") for index in range(8)]
+    expected = [sum(int((label == value).sum()) for label in labels) for value in range(3)]
+    assert train.scribbles.pixels.tolist() == expected
+    assert train.scribbles.images_with.tolist() == [8, 8, 8]
+    assert train.scribbles.sizes == {(48, 64): 8}
+    assert train.masks.labelled_fraction == 1
+    assert train.contradicting == 0
+
+
+def test_tables_and_json_say_the_same(drawn: Path) -> None:
+    report = audit(drawn)
+    console = Console(file=io.StringIO(), width=80)
+    report.print(console)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    plain = json.loads(json.dumps(report.as_dict()))
+    assert plain["splits"]["train"]["scribbles"]["images_with"]["disc"] == 8
+    assert plain["splits"]["test"]["masks"]["sizes"] == {"64x48": 3}
+    assert plain["exit_code"] == 0
+    assert "train: 8 images, 64 x 48" in text
+    assert "nothing to mend" in text
+    assert "…" not in text
+
+
+BAD: dict[str, tuple[Callable[[Path], Any], str, str]] = {
+    "unreadable": (lambda r: picture(r).write_bytes(b""), "error", "cell 1.png: not a picture"),
+    "out of range": (lambda r: relabel(scribble(r), 1, 9), "error", "cell 1.png: label 9 on"),
+    "missing": (lambda r: scribble(r).unlink(), "error", "cell 1.png missing (1 of 8)"),
+    "no picture": (lambda r: picture(r).unlink(), "error", "for cell 1"),
+    "no list": (lambda r: (r / "test.txt").unlink(), "error", "list 'test' not found"),
+    "empty": (
+        lambda r: write_label(scribble(r), np.full((48, 64), 255, np.uint8)),
+        "error",
+        "train: nothing is drawn in 1 of 8 scribbles: ",
+    ),
+    "background": (
+        lambda r: [relabel(path, 0, 255) for path in (r / "scribbles").glob("*.png")],
+        "error",
+        "class 'background' (index 0) is never drawn",
+    ),
+    "class": (
+        lambda r: [relabel(path, 2, 255) for path in (r / "scribbles").glob("*.png")],
+        "warning",
+        "train: 1 of 3 classes are in no scribble: square",
+    ),
+    "contradiction": (
+        lambda r: relabel(scribble(r), 1, 2),
+        "warning",
+        "strokes lie on another class of the mask in 1 images: ",
+    ),
+    "stray": (
+        lambda r: (r / "scribbles/cell 1.png").rename(r / "scribbles/Cell 1.png"),
+        "warning",
+        "Cell 1.png (picture 'cell 1'?) (1 in all)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_findings(root: Path, case: str) -> None:
+    spoil, level, message = BAD[case]
+    spoil(root)
+    report = audit(root)
+    found = [f for f in report.findings if message in f.message]
+    assert [f.level for f in found] == [level]
+    assert report.exit_code == (2 if level == "error" or case == "stray" else 1)
+
+
+def test_everything_wrong_is_found_in_one_go(root: Path) -> None:
+    for name in ("cell 1", "cell 2"):
+        picture(root, name).write_bytes(b"")
+    relabel(scribble(root, "cell 3"), 1, 9)
+    messages = [f.message for f in audit(root).findings if f.level == "error"]
+    assert len(messages) == 3
+
+
+def test_what_training_needs_depends_on_the_supervision(root: Path) -> None:
+    shutil.rmtree(root / "scribbles")
+    assert audit(root).exit_code == 2
+    assert audit(root, supervision="mask").exit_code == 0
+    assert audit(root, {"train": "all"}, supervision="tags").exit_code == 0
+    shutil.rmtree(root / "masks")
+    assert audit(root, supervision="mask").exit_code == 2
+    assert audit(root, {"train": "all"}, supervision="tags").exit_code == 0
