@@ -90,6 +90,7 @@ def test_the_run_folder_holds_what_it_should(trained: Path) -> None:
         "checkpoints/last.ckpt",
         "checkpoints/best.ckpt",
         "predictions/cell 8.png",
+        "report/index.html",
         "report/test.png",
     } <= names
     assert any(name.startswith("events/events.out.tfevents") for name in names)

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from tests.drawn import CLASSES
 
-from scribbleseg.evaluation import draw_examples
+from scribbleseg.evaluation import Example, draw_examples
 
 PALETTE = [(0, 0, 0), (255, 0, 255), (0, 255, 255)]
 
@@ -15,7 +15,7 @@ def test_four_panels_a_row(drawn: Path, tmp_path: Path) -> None:
         name = f"cell {index}.png"
         mask = drawn / "masks" / name
         scribble = drawn / "scribbles" / name if index == 0 else None
-        rows.append((name, drawn / "images" / name, scribble, mask, mask))
+        rows.append(Example(name, drawn / "images" / name, scribble, mask, mask))
     draw_examples(tmp_path / "report" / "a.png", rows, CLASSES, PALETTE, title="hello")
     image = np.asarray(Image.open(tmp_path / "report" / "a.png").convert("RGB")).astype(int)
     height, width = image.shape[:2]

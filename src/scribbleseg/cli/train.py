@@ -27,7 +27,13 @@ from scribbleseg.cli.explain import explain
 from scribbleseg.cli.progress import LineProgress
 from scribbleseg.data.datamodule import ScribbleDataModule
 from scribbleseg.errors import ConfigError, Interrupted, RunError
-from scribbleseg.evaluation import Report, compare_label_images, draw_examples, read_volumes
+from scribbleseg.evaluation import (
+    Example,
+    Report,
+    compare_label_images,
+    draw_examples,
+    read_volumes,
+)
 from scribbleseg.inference import LabelWriter
 from scribbleseg.methods.base import SegmentationTask
 from scribbleseg.recipes.checkpoint import (
@@ -42,6 +48,7 @@ from scribbleseg.recipes.interruption import Interruption
 from scribbleseg.recipes.metrics_log import MetricsLog
 from scribbleseg.recipes.reproducibility import Reproducible
 from scribbleseg.recipes.run_folder import Mode, RunFolder
+from scribbleseg.recipes.run_page import write_run_page
 
 __all__ = ["run"]
 
@@ -254,8 +261,7 @@ class TrainingCLI(LightningCLI):
             self.trainer.fit(self.model, self.datamodule, ckpt_path=last, weights_only=True)
             self.interruption.raise_if_asked()
             if self.datamodule.lists["test"] is not None:
-                load_weights(self.model, folder.checkpoint("last"))
-                self._test()
+                self._test(load_weights(self.model, folder.checkpoint("last")))
         except Interrupted as error:
             if lead:
                 folder.write_status("interrupted", error=str(error), steps=self.trainer.global_step)
@@ -291,9 +297,9 @@ class TrainingCLI(LightningCLI):
 
     def test(self) -> None:
         """Predict, score and draw the test images with a checkpoint."""
-        load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
+        steps = load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
         self.datamodule.prepare_data()
-        self._test()
+        self._test(steps)
 
     def predict(self) -> None:
         """Predict pictures with a checkpoint: index PNGs of their size, and overlays."""
@@ -310,7 +316,7 @@ class TrainingCLI(LightningCLI):
                 soft_wrap=True,
             )
 
-    def _test(self) -> None:
+    def _test(self, steps: int) -> None:
         self.trainer.test(self.model, self.datamodule, verbose=False)
         if not self.trainer.is_global_zero:
             return
@@ -326,20 +332,20 @@ class TrainingCLI(LightningCLI):
             ignore_index=layout.ignore_index,
             volumes=read_volumes(data.root / layout.volumes) if layout.volumes else (),
         )
+        examples = [
+            Example(
+                name=r.name,
+                image=r.image,
+                scribble=layout.scribble_path(data.root, r.name),
+                prediction=predictions[r.name],
+                mask=r.mask,
+            )
+            for r in records
+        ]
         picture = folder.path / "report" / "test.png"
-        shown = records[:: max(1, len(records) // PICTURE_ROWS)][:PICTURE_ROWS]
         draw_examples(
             picture,
-            [
-                (
-                    r.name,
-                    r.image,
-                    layout.scribble_path(data.root, r.name),
-                    predictions[r.name],
-                    r.mask,
-                )
-                for r in shown
-            ],
+            examples[:: max(1, len(examples) // PICTURE_ROWS)][:PICTURE_ROWS],
             layout.class_names,
             layout.palette,
             title=(
@@ -348,22 +354,37 @@ class TrainingCLI(LightningCLI):
             ),
         )
         self._publish("test", report)
+        page = write_run_page(folder, report, examples, layout, checkpoint=self.tested, steps=steps)
         Console().print(f"picture: {picture}", soft_wrap=True)
+        Console().print(f"report: {page}", soft_wrap=True)
+
+    @property
+    def tested(self) -> str:
+        """Name or path of the checkpoint that is tested."""
+        return "last" if self.command == "fit" else str(self.config.checkpoint)
 
     def _publish(self, split: str, report: Report) -> None:
         report.print(Console())
-        checkpoint = "last" if self.command == "fit" else self.config.checkpoint
-        metrics = {"checkpoint": checkpoint, **report.as_dict()}
+        metrics = {"checkpoint": self.tested, **report.as_dict()}
         self.run_folder.add_metrics(split, metrics, report.as_text())
 
     def _open_run(self, mode: Mode) -> None:
         self.run_folder.open(mode)
         config_hash = self.run_folder.write_config(self._experiment())
+        audit = self.datamodule.check_training()
         facts = {
             "seed": self.config.seed_everything,
             "device": str(self.trainer.strategy.root_device),
             "processes": self.trainer.world_size,
             "raster": self.datamodule.layout.raster,
+            "method": type(self.model).__name__,
+            "network": type(self.model.net).__name__,
+            "weights": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
+            "training": {
+                "images": len(self.datamodule.train_dataset()),
+                "supervision": sorted(self.datamodule.train_supervision),
+                "labelled_fraction": audit.labelled_fraction,
+            },
         }
         self.run_folder.write_environment(facts)
         self.run_folder.write_status("running", config_sha256=config_hash)

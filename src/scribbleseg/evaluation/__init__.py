@@ -1,7 +1,8 @@
 """Scores, tables and pictures, without torch."""
 
 from scribbleseg.evaluation.confusion import Counts, Scores, confusion_matrix
-from scribbleseg.evaluation.picture import draw_examples
+from scribbleseg.evaluation.page import write_page
+from scribbleseg.evaluation.picture import Example, draw_examples
 from scribbleseg.evaluation.report import Report, compare_label_images
 from scribbleseg.evaluation.volumes import (
     Volume,
@@ -14,6 +15,7 @@ from scribbleseg.evaluation.volumes import (
 
 __all__ = [
     "Counts",
+    "Example",
     "Report",
     "Scores",
     "Volume",
@@ -25,4 +27,5 @@ __all__ = [
     "hausdorff95",
     "read_volumes",
     "score_volumes",
+    "write_page",
 ]

@@ -1,8 +1,9 @@
 """Pictures to look at: what was drawn, what was predicted, what is true."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 import cv2
 import numpy as np
@@ -12,56 +13,79 @@ from scribbleseg.annotation.image_file import image_size, read_image
 from scribbleseg.annotation.label_image import Color, LabelImage, read_label
 from scribbleseg.annotation.overlay import overlay
 
-__all__ = ["draw_examples"]
+__all__ = ["Example", "draw_examples"]
 
 Bytes = NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class Example:
+    """The files of one image.
+
+    Args:
+        name: Its id.
+        image: The picture.
+        scribble: Its scribble, if there is one.
+        prediction: Predicted label image.
+        mask: True label image, if there is one.
+    """
+
+    name: str
+    image: Path
+    scribble: Path | None
+    prediction: Path
+    mask: Path | None
+
+
 def draw_examples(
-    path: Path,
-    rows: Sequence[tuple[str, Path, Path | None, Path, Path | None]],
+    file: Path | BinaryIO,
+    examples: Sequence[Example],
     class_names: Sequence[str],
     palette: Sequence[Color],
     *,
-    title: str,
+    title: str = "",
+    file_format: Literal["png", "jpg"] = "png",
 ) -> None:
     """Draw one row an image: picture, scribble, prediction, truth.
 
     Args:
-        path: The PNG to write.
-        rows: (id, picture, scribble or None, predicted label image, mask or None).
+        file: The file to write, or an open one.
+        examples: The images.
         class_names: Names of the classes.
         palette: RGB of each class.
         title: Line above the picture.
+        file_format: How the picture is stored.
     """
     # Imported here: the library costs half a second, and only pictures need it.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    sizes = [image_size(image_path) for _, image_path, *_ in rows]
+    sizes = [image_size(example.image) for example in examples]
     row_height = 2.25 * max(min(height / width, 1.5) for height, width in sizes) + 0.1
-    figure = Figure(figsize=(9.2, row_height * len(rows) + 1.1), layout="constrained")
+    figure = Figure(figsize=(9.2, row_height * len(examples) + 1.1), layout="constrained")
     FigureCanvasAgg(figure)
-    axes: Any = figure.subplots(len(rows), 4, squeeze=False)
-    for line, (name, image_path, scribble_path, predicted_path, mask_path) in zip(
-        axes, rows, strict=True
-    ):
-        image = read_image(image_path)
+    axes: Any = figure.subplots(len(examples), 4, squeeze=False)
+    for line, example in zip(axes, examples, strict=True):
+        image = read_image(example.image)
+        strokes = read_label(example.scribble) if example.scribble else None
         panels = [
             image,
-            _draw_strokes(image, read_label(scribble_path), palette) if scribble_path else None,
-            overlay(image, read_label(predicted_path), palette),
-            overlay(image, read_label(mask_path), palette) if mask_path else None,
+            _draw_strokes(image, strokes, palette) if strokes is not None else None,
+            overlay(image, read_label(example.prediction), palette),
+            overlay(image, read_label(example.mask), palette) if example.mask else None,
         ]
         for axis, panel in zip(line, panels, strict=True):
             axis.set_axis_off()
             if panel is not None:
                 axis.imshow(panel)
-        line[0].text(0, -0.02, name, transform=line[0].transAxes, fontsize=7, va="top", color="0.4")
+        line[0].text(
+            0, -0.02, example.name, transform=line[0].transAxes, fontsize=7, va="top", color="0.4"
+        )
     for axis, heading in zip(axes[0], ("image", "scribbles", "prediction", "truth"), strict=True):
         axis.set_title(heading, fontsize=11)
-    figure.suptitle(title, fontsize=11)
+    if title:
+        figure.suptitle(title, fontsize=11)
     handles = [
         Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="0.5", label=name)
         for name, (red, green, blue) in zip(class_names, palette, strict=True)
@@ -73,8 +97,9 @@ def draw_examples(
         fontsize=9,
         frameon=False,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90)
+    if isinstance(file, Path):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=90, format=file_format)
 
 
 def _draw_strokes(image: Bytes, scribble: LabelImage, palette: Sequence[Color]) -> Bytes:

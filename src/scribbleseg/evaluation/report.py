@@ -4,8 +4,8 @@ import io
 import json
 import math
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ class Report:
         class_names: Names of the K classes.
         counts: ``(K, K)`` pixel counts, rows = truth.
         volumes: 3-D scores, where slices make volumes.
+        image_scores: Mean IoU of each image over the classes present in it, where it was kept.
     """
 
     images: int
     class_names: tuple[str, ...]
     counts: Counts
     volumes: VolumeScores | None = None
+    image_scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def scores(self) -> Scores:
@@ -116,6 +118,7 @@ def compare_label_images(
     """
     num_classes = len(class_names)
     counts: Counts = np.zeros((num_classes, num_classes), np.int64)
+    image_scores: dict[str, float] = {}
     # Volumes need all their slices at once; only those that belong to one are kept.
     kept: dict[str, tuple[LabelImage, LabelImage]] = {}
     names = {name for name, _, _ in pairs}
@@ -147,9 +150,11 @@ def compare_label_images(
                 f"{ignore_index} (unlabelled); "
                 f"a prediction is one of 0..{num_classes - 1} everywhere"
             )
-        counts += confusion_matrix(
+        own_counts = confusion_matrix(
             predicted, true, num_classes=num_classes, ignore_index=ignore_index
         )
+        counts += own_counts
+        image_scores[name] = Scores.from_counts(own_counts).miou
         if name in needed:
             kept[name] = predicted, true
     volume_scores = None
@@ -161,7 +166,7 @@ def compare_label_images(
             class_names,
             ignore_index=ignore_index,
         )
-    return Report(len(pairs), tuple(class_names), counts, volume_scores)
+    return Report(len(pairs), tuple(class_names), counts, volume_scores, image_scores)
 
 
 def _volume_table(volumes: VolumeScores) -> Table:

@@ -182,8 +182,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def load_weights(task: SegmentationTask, path: Path) -> None:
+def load_weights(task: SegmentationTask, path: Path) -> int:
     """Load a checkpoint's weights into a method of the same kind, network and classes.
+
+    Returns:
+        Optimiser steps that the weights have seen.
 
     Raises:
         CheckpointError: As `read_checkpoint`, or the checkpoint belongs to something else; the
@@ -206,6 +209,7 @@ def load_weights(task: SegmentationTask, path: Path) -> None:
             "differences)"
         )
     task.load_state_dict(state)
+    return int(checkpoint.get("global_step", 0))
 
 
 def check_identity(task: SegmentationTask, checkpoint: dict[str, Any], path: Path) -> None:
