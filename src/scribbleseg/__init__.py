@@ -3,9 +3,9 @@
 Names are resolved when they are used: ``import scribbleseg`` loads neither torch nor lightning.
 """
 
-import importlib
-import importlib.metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scribbleseg.lazy import lazy_names
 
 if TYPE_CHECKING:
     from scribbleseg.data import ScribbleDataModule, ScribbleDataset
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from scribbleseg.networks import DeepLabV3Plus, PlainUNet, Segformer, UNet
 
-__version__ = importlib.metadata.version("scribbleseg")
+__version__ = "0.1.0"
 
 __all__ = [
     "DeepLabV3Plus",
@@ -35,20 +35,17 @@ __all__ = [
     "UNet",
 ]
 
-_ROOMS = {
-    "data": ("ScribbleDataModule", "ScribbleDataset"),
-    "evaluation": ("Report", "Scores"),
-    "methods": ("EntropyMinimisation", "FullSupervision", "Optimization", "PartialCrossEntropy"),
-    "networks": ("DeepLabV3Plus", "PlainUNet", "Segformer", "UNet"),
-}
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module 'scribbleseg' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"scribbleseg.{_ROOM_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "data": ("ScribbleDataModule", "ScribbleDataset"),
+        "evaluation": ("Report", "Scores"),
+        "methods": (
+            "EntropyMinimisation",
+            "FullSupervision",
+            "Optimization",
+            "PartialCrossEntropy",
+        ),
+        "networks": ("DeepLabV3Plus", "PlainUNet", "Segformer", "UNet"),
+    },
+)

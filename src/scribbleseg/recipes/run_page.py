@@ -77,6 +77,6 @@ def _summary(environment: dict[str, Any], report: Report, checkpoint: str, steps
     return (
         f"A segmentation network ({environment['network']}) was trained with "
         f"{environment['method']} on {training['images']} images with {supervision}{share}, for "
-        f"{steps} steps. The weights {checkpoint!r} were then tested on {report.images} other images whose full "
-        "masks are known: every number here is a comparison with those masks."
+        f"{steps} steps. The weights {checkpoint!r} were then tested on {report.images} other "
+        "images whose full masks are known: every number here is a comparison with those masks."
     )
