@@ -47,6 +47,7 @@ docs: .venv/dev.stamp  ## the manual, into site/
 
 bench: .venv/dev.stamp  ## speed against stated baselines (accuracy runs: see docs/benchmarks)
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/training.py
 
 clean:  ## remove what is built; runs/ and .venv stay
 	rm -rf site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
