@@ -8,8 +8,9 @@ import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from scribbleseg.data.sample import Batch, EvaluationBatch
 from scribbleseg.errors import ConfigError
@@ -124,7 +125,10 @@ class SegmentationTask(L.LightningModule, ABC):
 
     def configure_callbacks(self) -> list[L.Callback]:
         """The moving average of the weights, if asked for."""
-        return [] if self.ema_decay is None else [EMAWeightAveraging(decay=self.ema_decay)]
+        if self.ema_decay is None:
+            return []
+        # EMAWeightAveraging does the same one weight at a time.
+        return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))]
 
     def predict_labels(self, batch: EvaluationBatch) -> list[Tensor]:
         """One label map ``(H, W)`` a picture, at the picture's size, on the host.
