@@ -86,6 +86,11 @@ BAD: dict[str, tuple[Callable[[Path], Any], str, str]] = {
         "warning",
         "strokes lie on another class of the mask in 1 images: ",
     ),
+    "two suffixes": (
+        lambda r: shutil.copy(picture(r), picture(r).with_suffix(".jpg")),
+        "warning",
+        "images: several pictures called cell 1; .jpg before ",
+    ),
     "stray": (
         lambda r: (r / "scribbles/cell 1.png").rename(r / "scribbles/Cell 1.png"),
         "warning",

@@ -19,6 +19,7 @@ from scribbleseg.annotation import read_label, write_label
 from scribbleseg.cli.main import main
 from scribbleseg.data import ScribbleDataset
 from scribbleseg.data.transforms import RandomRotation
+from scribbleseg.methods import PartialCrossEntropy
 
 
 @pytest.fixture
@@ -300,6 +301,19 @@ def test_a_killed_worker_is_explained(
     error = capsys.readouterr().err
     assert "DataLoader worker (pid" in error
     assert "memory ran out: lower --data.num_workers" in error
+    assert error.count("\n") == 1
+
+
+def test_out_of_memory_is_explained(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(self: PartialCrossEntropy, batch: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore.")
+
+    monkeypatch.setattr(PartialCrossEntropy, "training_loss", fails)
+    assert fit(root) == 2
+    error = capsys.readouterr().err
+    assert "out of memory at --data.batch_size 2 (CUDA out of memory. Tried to" in error
     assert error.count("\n") == 1
 
 

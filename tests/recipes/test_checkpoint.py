@@ -5,6 +5,7 @@ import os
 import resource
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO
 
 import pytest
@@ -14,7 +15,12 @@ from tests.networks.test_weights import Payload
 from scribbleseg.errors import CheckpointError
 from scribbleseg.methods import FullSupervision, PartialCrossEntropy
 from scribbleseg.networks import PlainUNet
-from scribbleseg.recipes.checkpoint import load_weights, read_checkpoint, write_checkpoint
+from scribbleseg.recipes.checkpoint import (
+    CheckpointWriter,
+    load_weights,
+    read_checkpoint,
+    write_checkpoint,
+)
 
 
 def task(
@@ -158,3 +164,17 @@ def test_a_flipped_bit_is_found_when_reading(saved: Path) -> None:
     saved.write_bytes(data)
     with pytest.raises(CheckpointError, match=r"a\.ckpt: cannot be read as plain data"):
         read_checkpoint(saved)
+
+
+def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
+    written: list[str] = []
+    writer = CheckpointWriter(tmp_path)
+    for score in (float("nan"), 0.4, float("nan"), 0.3, float("inf"), 0.5):
+        trainer = SimpleNamespace(
+            state=SimpleNamespace(fn="fit"),
+            sanity_checking=False,
+            callback_metrics={"val/miou": torch.tensor(score)},
+            save_checkpoint=lambda path, score=score, **_: written.append(f"{path.name} {score}"),
+        )
+        writer.on_validation_end(trainer, task())  # type: ignore[arg-type]
+    assert written == ["best.ckpt 0.4", "best.ckpt 0.5"]

@@ -69,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         _fail(str(error))
         return error.exit_code
+    except KeyboardInterrupt:
+        _fail("stopped")
+        return 130
     except (ScribblesegError, OSError) as error:
         if debug:
             raise

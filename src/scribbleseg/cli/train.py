@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
+import torch
 from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -270,6 +271,12 @@ class TrainingCLI(LightningCLI):
             if lead:
                 with contextlib.suppress(OSError):  # the error itself may be that the disk is full
                     folder.write_status("failed", error=f"{type(error).__name__}: {error}")
+            if isinstance(error, torch.OutOfMemoryError):
+                raise RunError(
+                    f"out of memory at --data.batch_size {self.datamodule.batch_size} "
+                    f"({str(error).splitlines()[0]}); lower it, --data.resize or the crop in "
+                    "--data.transforms; checkpoints are intact"
+                ) from error
             if str(error).startswith("DataLoader worker"):
                 raise RunError(
                     f"{str(error).splitlines()[0]} If nobody killed it, memory ran out: lower "

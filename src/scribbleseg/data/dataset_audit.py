@@ -1,5 +1,6 @@
 """Everything that can be said about a dataset before anybody trains on it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -293,11 +294,20 @@ def _contradictions(report: DatasetAudit, records: Sequence[Record]) -> float:
 def _find_strays(report: DatasetAudit, known: set[str]) -> None:
     """Labels that belong to no picture, most often because a name differs a little."""
     layout, root = report.layout, report.root
-    pictures = {
+    stems = Counter(
         path.stem
         for path in (root / layout.images).glob("*")
         if path.suffix in layout.image_suffixes
-    }
+    )
+    pictures = set(stems)
+    twice = sorted(name for name, count in stems.items() if count > 1)
+    if twice:
+        first = " before ".join(layout.image_suffixes)
+        _add(
+            report,
+            "warning",
+            [f"{root / layout.images}: several pictures called {some(twice)}; {first} is used"],
+        )
     lower = {name.lower(): name for name in sorted(pictures)}
     for folder in (layout.scribbles, layout.masks):
         labels = sorted((root / folder).glob("*.png")) if folder else []

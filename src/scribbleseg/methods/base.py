@@ -128,7 +128,8 @@ class SegmentationTask(L.LightningModule, ABC):
         if self.ema_decay is None:
             return []
         # EMAWeightAveraging does the same one weight at a time.
-        return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))]
+        average = get_ema_multi_avg_fn(self.ema_decay)  # type: ignore[no-untyped-call]
+        return [WeightAveraging(multi_avg_fn=average)]
 
     def predict_labels(self, batch: EvaluationBatch) -> list[Tensor]:
         """One label map ``(H, W)`` a picture, at the picture's size, on the host.

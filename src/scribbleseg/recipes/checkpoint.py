@@ -83,7 +83,8 @@ class CheckpointWriter(L.Callback):
         self.folder, self.every, self.monitor = folder, every, monitor
         self.best = -math.inf
         self.due = False
-        self.step = 0
+        self.saved = self.seen = 0
+        self.can_save = False
         self.rows: int | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class CheckpointWriter(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Note where this process begins."""
-        self.step = trainer.global_step
+        self.saved = self.seen = trainer.global_step
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -107,7 +108,7 @@ class CheckpointWriter(L.Callback):
             # After a resume Lightning's own count depends on where the checkpoint was written.
             loop._batches_that_stepped = self.rows
             self.rows = None
-        if self.due and trainer.global_step != self.step:
+        if self.due and self.can_save:
             self.save(trainer)
 
     def on_train_batch_end(
@@ -118,8 +119,10 @@ class CheckpointWriter(L.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """See whether it is time."""
-        self.due |= trainer.global_step - self.step >= self.every
+        """See whether it is time, and whether gradients are waiting for further batches."""
+        self.can_save = trainer.global_step > self.seen
+        self.seen = trainer.global_step
+        self.due |= self.seen - self.saved >= self.every
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the best weights; an undefined score is never the best."""
@@ -133,15 +136,21 @@ class CheckpointWriter(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the final state; this comes before a moving average takes the weights' place."""
-        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
+        self._write_last(trainer)
 
     def save(self, trainer: L.Trainer) -> None:
-        """Write ``last.ckpt`` at the start of a batch, as if that batch had not been fetched."""
+        """Write ``last.ckpt`` at the start of a batch, as if that batch had not been fetched.
+
+        Only while `can_save`: gradients that wait for further batches are in no checkpoint.
+        """
         with _before_the_batch(trainer):
-            self.rows = trainer.fit_loop.epoch_loop._batches_that_stepped
-            trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
-            self.rows = None
-        self.due, self.step = False, trainer.global_step
+            self._write_last(trainer)
+        self.due, self.saved = False, trainer.global_step
+
+    def _write_last(self, trainer: L.Trainer) -> None:
+        self.rows = trainer.fit_loop.epoch_loop._batches_that_stepped
+        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
+        self.rows = None
 
 
 @contextmanager

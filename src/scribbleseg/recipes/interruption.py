@@ -32,6 +32,7 @@ class Interruption(L.Callback):
         self.writer = writer
         self.asked: int | None = None
         self.training = False
+        self.batches = 0
         self.trainer: L.Trainer | None = None
         self.before: dict[int, Any] = {}
 
@@ -56,16 +57,28 @@ class Interruption(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Save and leave, if any process was asked to."""
+        """Save and leave, if any process was asked to and no step is half done."""
         if not trainer.strategy.reduce_boolean_decision(self.asked is not None, all=False):
             return
-        saved = trainer.global_step
-        if trainer.fit_loop.epoch_loop.batch_progress.total.completed:
+        untouched = self.batches == 0
+        if self.writer.can_save:
             self.writer.save(trainer)
-        raise Interrupted(
-            f"stopped by {self._name()} after step {saved}; go on with --resume",
-            self.asked or signal.SIGTERM,
-        )
+        if self.writer.can_save or untouched:
+            raise Interrupted(
+                f"stopped by {self._name()} after step {trainer.global_step}; go on with --resume",
+                self.asked or signal.SIGTERM,
+            )
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Count what this process has done."""
+        self.batches += 1
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """From here on there is nothing to finish; what came in the last step counts now."""
