@@ -57,7 +57,8 @@ def open_image(path: Path) -> Iterator[Image.Image]:
             f"{path}: not a picture ({size} bytes); export it again as PNG or JPEG"
         ) from None
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: {error}; cut the picture into tiles") from None
+        reason = str(error).partition(",")[0]  # what follows speaks of attacks
+        raise DataError(f"{path}: {reason}; cut the picture into tiles") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); the file is damaged, copy or export it again"

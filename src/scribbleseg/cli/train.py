@@ -213,7 +213,11 @@ class TrainingCLI(LightningCLI):
             TensorBoardLogger(folder.path, name="", version="events"),
         ]
         logger = loggers if self.command == "fit" else False
-        plugins: list[Any] = [VerifiedCheckpoints()]
+        given = self.config_init.trainer.plugins or []
+        plugins: list[Any] = [
+            VerifiedCheckpoints(),
+            *(given if isinstance(given, list) else [given]),
+        ]
         if SLURMEnvironment.detect():
             # Our own reaction to SIGTERM saves between two batches; requeueing is the scheduler's.
             plugins.append(SLURMEnvironment(auto_requeue=False))

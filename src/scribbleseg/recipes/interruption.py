@@ -84,6 +84,10 @@ class Interruption(L.Callback):
         """From here on there is nothing to finish; what came in the last step counts now."""
         self.training = False
 
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Lightning has put its handlers on top again."""
+        self._take_over()
+
     def raise_if_asked(self) -> None:
         """Leave, if a signal came too late to be seen by a batch.
 
