@@ -6,6 +6,9 @@ BIN := .venv/bin
 # Two OpenMP threads on two virtual cores made a training step up to 20 times slower.
 export OMP_NUM_THREADS ?= 1
 
+# Two tests at a time, those of one file one after the other: they share what they have trained.
+PARALLEL := -n 2 --dist loadfile
+
 .PHONY: help env demo test test-data lint types docs bench clean
 
 help:  ## list the targets
@@ -30,10 +33,10 @@ demo: .venv/run.stamp  ## train on the embedded example: a table and a picture i
 	$(BIN)/scribbleseg demo
 
 test: .venv/dev.stamp  ## all tests; those of real data are skipped where there are none
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-data: .venv/dev.stamp  ## the tests of real data; fails where there are none
-	SCRIBBLESEG_REQUIRE_DATA=1 $(BIN)/python -m pytest -m data
+	SCRIBBLESEG_REQUIRE_DATA=1 $(BIN)/python -m pytest $(PARALLEL) -m data
 
 lint: .venv/dev.stamp  ## style
 	$(BIN)/ruff check .
