@@ -207,6 +207,8 @@ def _curves(path: Path) -> str | None:
         axis.grid(alpha=0.3)
         if axis.has_data():
             axis.legend(fontsize=8, frameon=False)
+        else:
+            axis.set_visible(False)
     memory = io.BytesIO()
     figure.savefig(memory, dpi=100, format="png")
     return _embedded(memory.getvalue(), "png")
