@@ -12,7 +12,7 @@ import numpy as np
 from scribbleseg.annotation.label_image import Color
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.evaluation.picture import Example, draw_examples
-from scribbleseg.evaluation.report import Report
+from scribbleseg.evaluation.report import Report, mean_of_defined
 
 __all__ = ["write_page"]
 
@@ -84,10 +84,14 @@ def _numbers(report: Report) -> list[dict[str, str]]:
     if report.volumes is not None:
         volumes = report.volumes
         numbers += [
-            ("mean Dice, 3-D", _number(np.nanmean(volumes.mean_dice)), "overlap of the volumes"),
+            (
+                "mean Dice, 3-D",
+                _number(mean_of_defined(volumes.mean_dice)),
+                "overlap of the volumes",
+            ),
             (
                 "mean HD95",
-                f"{_number(np.nanmean(volumes.mean_hd95), 1)} mm",
+                f"{_number(mean_of_defined(volumes.mean_hd95), 1)} mm",
                 f"distance of the surfaces; {int(volumes.empty_prediction.sum())} structures were "
                 "not found at all and have none",
             ),

@@ -87,8 +87,8 @@ class Report:
         table.add_row(
             "mean, classes present",
             _number(scores.miou),
-            _number(_nanmean(scores.accuracy)),
-            _number(_nanmean(scores.dice)),
+            _number(mean_of_defined(scores.accuracy)),
+            _number(mean_of_defined(scores.dice)),
         )
         table.add_row("mean, absent = 0", _number(scores.miou_all), "", "")
         table.add_row("all pixels", "", _number(scores.pixel_accuracy), "")
@@ -181,8 +181,8 @@ def _volume_table(volumes: VolumeScores) -> Table:
     table.add_section()
     table.add_row(
         "mean",
-        _number(_nanmean(volumes.mean_dice)),
-        _number(_nanmean(volumes.mean_hd95), 1),
+        _number(mean_of_defined(volumes.mean_dice)),
+        _number(mean_of_defined(volumes.mean_hd95), 1),
         str(volumes.empty_prediction.sum()),
         str(volumes.empty_truth.sum()),
         str(volumes.empty_both.sum()),
@@ -197,8 +197,8 @@ def _volume_table(volumes: VolumeScores) -> Table:
 def _volumes_dict(volumes: VolumeScores) -> dict[str, Any]:
     return {
         "count": len(volumes.names),
-        "mean_dice": _nanmean(volumes.mean_dice),
-        "mean_hd95_mm": _nanmean(volumes.mean_hd95),
+        "mean_dice": mean_of_defined(volumes.mean_dice),
+        "mean_hd95_mm": mean_of_defined(volumes.mean_hd95),
         "classes": {
             name: {
                 "dice": volumes.mean_dice[index],
@@ -222,7 +222,8 @@ def _number(value: float, digits: int = 3) -> str:
     return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _nanmean(values: Any) -> float:
+def mean_of_defined(values: Any) -> float:
+    """Mean without NaN; NaN if nothing is defined."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")
 
