@@ -1,10 +1,13 @@
 """Where configs come from: a path, or the set that comes with the library."""
 
+import itertools
 from pathlib import Path
 
-from scribbleseg.errors import ConfigError
+from scribbleseg.errors import ConfigError, RunError
 
-__all__ = ["bundled_configs", "find_config"]
+__all__ = ["CONFIG_OPTIONS", "bundled_configs", "find_config", "with_config"]
+
+CONFIG_OPTIONS = ("--config", "-c")
 
 
 def bundled_configs() -> Path:
@@ -32,3 +35,34 @@ def find_config(name: str) -> Path:
             return candidate
     known = sorted(str(p.relative_to(own.parent)) for p in own.rglob("*.yaml"))
     raise ConfigError(f"--config: no file {name!r}; the library has {', '.join(known)}")
+
+
+def with_config(command: str, argv: list[str]) -> list[str]:
+    """A command's arguments with the files that its configs mean.
+
+    Names of the library's own configs become paths; where none is given, the run's is taken.
+
+    Raises:
+        ConfigError: There is no such config, or neither config nor run is named.
+        RunError: The folder is not that of a run.
+    """
+    words: list[str] = []
+    for word in argv:
+        name, equals, value = word.partition("=")
+        words += [name, value] if equals and name in {*CONFIG_OPTIONS, "--run"} else [word]
+    options = dict(itertools.pairwise(words))
+    for position, word in enumerate(words[:-1]):
+        if word in CONFIG_OPTIONS:
+            words[position + 1] = str(find_config(words[position + 1]))
+    if {*CONFIG_OPTIONS, "--help", "-h"} & set(words) or (
+        command == "fit" and "--resume" not in words
+    ):
+        return words
+    if "--run" not in options:
+        raise ConfigError(
+            f"scribbleseg {command}: which run? Give its folder: --run DIR (or a --config)"
+        )
+    config = Path(options["--run"]) / "config.yaml"
+    if not config.is_file():
+        raise RunError(f"{config}: no such file; {options['--run']} is not the folder of a run")
+    return ["--config", str(config), *words]

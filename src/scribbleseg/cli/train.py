@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import logging
 import sys
-import warnings
 from argparse import SUPPRESS
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ import torch
 from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.fabric.utilities import rank_zero_only
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -23,8 +21,9 @@ from rich.console import Console
 
 import scribbleseg.methods  # short class names are found among imported classes
 import scribbleseg.networks  # noqa: F401
-from scribbleseg.cli.configs import find_config
+from scribbleseg.cli.configs import CONFIG_OPTIONS, with_config
 from scribbleseg.cli.explain import explain
+from scribbleseg.cli.leader import is_leader, quieten
 from scribbleseg.cli.progress import LineProgress
 from scribbleseg.data.datamodule import ScribbleDataModule
 from scribbleseg.errors import ConfigError, Interrupted, RunError
@@ -60,8 +59,6 @@ Command = Literal["fit", "validate", "test", "predict"]
 OPTIONS = ("config", "run", "resume", "overwrite", "checkpoint", "out")
 """What steers a command and is no part of the experiment; not stored in the run's config."""
 
-CONFIG_OPTIONS = ("--config", "-c")
-
 PICTURE_ROWS = 6
 
 
@@ -71,8 +68,8 @@ def run(command: Command, argv: Sequence[str]) -> int:
     Raises:
         ScribblesegError: Anything a user can mend.
     """
-    _quieten()
-    cli = TrainingCLI(command, _with_config(command, list(argv)))
+    quieten()
+    cli = TrainingCLI(command, with_config(command, list(argv)))
     getattr(cli, command)()
     return 0
 
@@ -429,54 +426,3 @@ class TrainingCLI(LightningCLI):
         else:
             name = self.config.model.class_path.rsplit(".", 1)[-1]
         return f"runs/{self.config.data.layout}/{name}/seed{self.config.seed_everything}"
-
-
-def _with_config(command: Command, argv: list[str]) -> list[str]:
-    """Find the library's own configs, and take a run's config where none is given."""
-    words: list[str] = []
-    for word in argv:
-        name, equals, value = word.partition("=")
-        words += [name, value] if equals and name in {*CONFIG_OPTIONS, "--run"} else [word]
-    options = dict(itertools.pairwise(words))
-    for position, word in enumerate(words[:-1]):
-        if word in CONFIG_OPTIONS:
-            words[position + 1] = str(find_config(words[position + 1]))
-    if {*CONFIG_OPTIONS, "--help", "-h"} & set(words) or (
-        command == "fit" and "--resume" not in words
-    ):
-        return words
-    if "--run" not in options:
-        raise ConfigError(
-            f"scribbleseg {command}: which run? Give its folder: --run DIR (or a --config)"
-        )
-    config = RunFolder(Path(options["--run"])).config
-    if not config.is_file():
-        raise RunError(f"{config}: no such file; {options['--run']} is not the folder of a run")
-    return ["--config", str(config), *words]
-
-
-def is_leader() -> bool:
-    """Whether this is the first of several processes; known from their start on."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
-
-
-def _quieten() -> None:
-    """Silence what Lightning says at every start, and warnings about deliberate choices."""
-    for name in (
-        "lightning.pytorch.utilities.rank_zero",
-        "lightning.fabric.utilities.seed",
-        "lightning.fabric.utilities.distributed",
-        *([] if is_leader() else ["scribbleseg"]),  # one process speaks for all
-    ):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",
-        ".*resuming from a checkpoint that ended before the epoch ended.*",
-        ".*Checkpoint directory .* exists and is not empty.*",
-        ".*number of training batches .* is smaller than the logging interval.*",
-        ".*sync_dist=True.*",  # counts are summed over processes before they become scores
-        ".*Total length of .* across ranks is zero.*",  # no validation
-        ".*treespec.*LeafSpec.*",
-        ".*isinstance.*LeafSpec.*",
-    ):
-        warnings.filterwarnings("ignore", message)
