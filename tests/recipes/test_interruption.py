@@ -26,10 +26,17 @@ def whole(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_until(signum: int, moment: str, folder: Path, config: str, times: int = 1) -> int | None:
-    """Run ``fit`` in a process that signals itself when it calls a function the second time."""
+def run_until(
+    signum: int, moment: str, folder: Path, config: str, times: int = 1, group: bool = False
+) -> int | None:
+    """Run ``fit`` in a process that signals itself when it calls a function the second time.
+
+    With ``group`` it signals all its processes, as a terminal and batch systems do.
+    """
 
     def target() -> None:
+        if group:
+            os.setsid()
         owner, name = {
             "train": (PartialCrossEntropy, "training_loss"),
             "val": (PartialCrossEntropy, "validation_step"),
@@ -43,7 +50,7 @@ def run_until(signum: int, moment: str, folder: Path, config: str, times: int = 
             calls.append(name)
             if len(calls) == 2 or (moment == "audit" and len(calls) == 1):
                 for _ in range(times):
-                    os.kill(os.getpid(), signum)
+                    os.killpg(0, signum) if group else os.kill(os.getpid(), signum)
             return original(*args, **kwargs)
 
         setattr(owner, name, signals)
@@ -80,6 +87,21 @@ def test_the_step_is_finished_and_saved(
     expected, resumed = weights(whole / "run"), weights(run)
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
     assert (run / "metrics.csv").read_text() == (whole / "run/metrics.csv").read_text()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["train", "val"])
+def test_loader_workers_outlive_the_step(
+    drawn: Path, tmp_path: Path, whole: Path, moment: str, signum: int
+) -> None:
+    config = write_config(tmp_path, drawn, num_workers=2)
+    assert run_until(signum, moment, tmp_path, config, group=True) == 128 + signum
+    run = tmp_path / "run"
+    status = json.loads((run / "status.json").read_text())
+    assert (status["state"], status["steps"]) == ("interrupted", 2)
+    assert main(["fit", "--run", str(run), "--resume"]) == 0
+    expected, resumed = weights(whole / "run"), weights(run)
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 
 
 @pytest.mark.parametrize("moment", ["train", "val", "save"])

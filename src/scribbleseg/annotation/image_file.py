@@ -35,6 +35,11 @@ TRANSPOSED = range(5, 9)
 """Values of the EXIF orientation that exchange height and width."""
 
 
+# Half of Pillow's limit only warns; the limit itself raises. Set here once, since the filters of a
+# process are no business of the threads that read pictures.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
     """A picture opened lazily: the header at once, the pixels when they are used.
@@ -44,11 +49,8 @@ def open_image(path: Path) -> Iterator[Image.Image]:
             limit (178 million).
     """
     try:
-        with warnings.catch_warnings():
-            # Half the limit only warns; the limit itself raises below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                yield image
+        with Image.open(path) as image:
+            yield image
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except UnidentifiedImageError:

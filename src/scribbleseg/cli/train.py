@@ -261,7 +261,7 @@ class TrainingCLI(LightningCLI):
         lead, folder = self.trainer.is_global_zero, self.run_folder
         try:
             self.trainer.fit(self.model, self.datamodule, ckpt_path=last, weights_only=True)
-            self.interruption.raise_if_asked()
+            self.interruption.raise_if_asked(self.trainer)
             if self.datamodule.lists["test"] is not None:
                 self._test(load_weights(self.model, folder.checkpoint("last")))
         except Interrupted as error:

@@ -1,6 +1,7 @@
 """The data of a run: reads the layout, checks every file once, makes the loaders."""
 
 import logging
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,9 @@ __all__ = ["ScribbleDataModule", "batches_drawn"]
 log = logging.getLogger(__name__)
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+SECONDS_TO_SAVE = 30
+"""How long a loader worker outlives a SIGTERM; batch systems kill the whole run after as much."""
 
 
 class ScribbleDataModule(L.LightningDataModule):
@@ -321,7 +325,7 @@ class ScribbleDataModule(L.LightningDataModule):
             collate_fn=training_collate,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_one_thread,
+            worker_init_fn=_begin_worker,
         )
 
     def val_dataloader(self) -> Any:
@@ -366,7 +370,7 @@ class ScribbleDataModule(L.LightningDataModule):
             num_workers=self.num_workers,
             collate_fn=evaluation_collate,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_one_thread,
+            worker_init_fn=_begin_worker,
         )
 
     def _process(self) -> tuple[int, int]:
@@ -394,7 +398,14 @@ def batches_drawn(trainer: L.Trainer) -> int:
     return int(trainer.fit_loop.epoch_loop.batch_progress.total.ready)
 
 
-def _one_thread(worker: int) -> None:
-    """Keep a loader worker to one thread: more of them only wait for one another."""
+def _begin_worker(worker: int) -> None:
+    """Make a loader worker a good neighbour: one thread, and no exit before the step is done.
+
+    Ctrl-C in a terminal, and SIGTERM from a batch system, reach every process of the run. The
+    training process finishes its step first, for which it needs the workers; it ends them itself.
+    """
     cv2.setNumThreads(0)
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # more of them only wait for one another
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A parent that ends its workers with SIGTERM waits for them: they leave, only not at once.
+    signal.signal(signal.SIGTERM, lambda signum, frame: signal.alarm(SECONDS_TO_SAVE))

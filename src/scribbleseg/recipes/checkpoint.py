@@ -131,7 +131,7 @@ class CheckpointWriter(L.Callback):
         score = trainer.callback_metrics.get(self.monitor)
         if score is not None and math.isfinite(score) and float(score) > self.best:
             self.best = float(score)
-            trainer.save_checkpoint(self.folder / "best.ckpt", weights_only=False)
+            _save_together(trainer, self.folder / "best.ckpt")
         self.due = True
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -149,8 +149,23 @@ class CheckpointWriter(L.Callback):
 
     def _write_last(self, trainer: L.Trainer) -> None:
         self.rows = trainer.fit_loop.epoch_loop._batches_that_stepped
-        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
+        _save_together(trainer, self.folder / "last.ckpt")
         self.rows = None
+
+
+def _save_together(trainer: L.Trainer, path: Path) -> None:
+    """Write the checkpoint; if the process that writes fails, every process says so and leaves.
+
+    (The others would wait for it in Lightning's barrier for ever.)
+    """
+    failure: CheckpointError | None = None
+    try:
+        trainer.save_checkpoint(path, weights_only=False)
+    except CheckpointError as error:
+        failure = error
+        trainer.strategy.barrier("Trainer.save_checkpoint")
+    if trainer.strategy.reduce_boolean_decision(failure is not None, all=False):
+        raise failure or CheckpointError(f"{path}: the process that writes it could not")
 
 
 @contextmanager

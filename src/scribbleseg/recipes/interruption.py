@@ -31,6 +31,7 @@ class Interruption(L.Callback):
     def __init__(self, writer: CheckpointWriter) -> None:
         self.writer = writer
         self.asked: int | None = None
+        self.process = os.getpid()
         self.training = False
         self.batches = 0
         self.trainer: L.Trainer | None = None
@@ -88,16 +89,16 @@ class Interruption(L.Callback):
         """Lightning has put its handlers on top again."""
         self._take_over()
 
-    def raise_if_asked(self) -> None:
-        """Leave, if a signal came too late to be seen by a batch.
+    def raise_if_asked(self, trainer: L.Trainer) -> None:
+        """Leave, if a signal came to any process too late to be seen by a batch.
 
         Raises:
             Interrupted: One did.
         """
-        if self.asked is not None:
+        if trainer.strategy.reduce_boolean_decision(self.asked is not None, all=False):
             raise Interrupted(
                 f"stopped by {self._name()}; training is complete and saved, --resume tests it",
-                self.asked,
+                self.asked or signal.SIGTERM,
             )
 
     def _take_over(self) -> None:
@@ -108,6 +109,8 @@ class Interruption(L.Callback):
             self.before.setdefault(signum, before)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if os.getpid() != self.process:
+            return  # a loader worker; Ctrl-C reaches them too, and the step still needs them
         if self.asked is not None:
             os._exit(128 + signum)
         launcher = getattr(getattr(self.trainer, "strategy", None), "launcher", None)
