@@ -53,7 +53,7 @@ def test_every_problem_is_found_and_the_rest_is_counted(tmp_path: Path) -> None:
     files[2][1].write_bytes(files[2][1].read_bytes()[:-40])
     write_label(files[3][0], np.full((2, 2), 7, np.uint8))
     audit = audit_labels([*files, (None, files[0][1])], num_classes=2)
-    assert [Path(line.split(":")[0]).name for line in audit.problems] == ["b.png", "c.jpg", "d.png"]
+    assert [Path(line.split(":")[0]).name for line in audit.problems] == ["c.jpg", "b.png", "d.png"]
     assert audit.images == 4
     assert audit.pixels.tolist() == [2, 2]
     assert audit.sizes == {(2, 2): 4}

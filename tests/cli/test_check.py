@@ -37,6 +37,14 @@ def test_lists_are_optional_unless_named(
     assert "list 'mine' not found" in capsys.readouterr().out
 
 
+def test_brackets_in_a_path_are_printed(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(drawn, tmp_path / "cells [red]"))
+    assert main(["check", str(root)]) == 0
+    assert f"{root}: nothing to mend" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -117,11 +117,70 @@ def test_everything_wrong_is_found_in_one_go(root: Path) -> None:
     assert len(messages) == 3
 
 
+def write_tags(root: Path, names: int) -> None:
+    with (root / "dataset.yaml").open("a") as file:
+        file.write("tags: tags.txt\n")
+    lines = [f"cell {index}\tdisc,square\n" for index in range(names)]
+    (root / "tags.txt").write_text("".join(lines))
+
+
 def test_what_training_needs_depends_on_the_supervision(root: Path) -> None:
     shutil.rmtree(root / "scribbles")
     assert audit(root).exit_code == 2
     assert audit(root, supervision="mask").exit_code == 0
-    assert audit(root, {"train": "all"}, supervision="tags").exit_code == 0
     shutil.rmtree(root / "masks")
     assert audit(root, supervision="mask").exit_code == 2
-    assert audit(root, {"train": "all"}, supervision="tags").exit_code == 0
+
+
+def test_tags_are_read(root: Path) -> None:
+    def messages() -> list[str]:
+        return [f.message for f in audit(root, {"train": "train"}, supervision="tags").findings]
+
+    assert "set 'tags: FILE' in" in messages()[0]
+    write_tags(root, 7)
+    assert messages() == [f"{root / 'tags.txt'}: no tags for cell 7"]
+    with (root / "tags.txt").open("a") as file:
+        file.write("cell 7\tdics\n")
+    assert "image 'cell 7' has tag 'dics'" in messages()[0]
+
+
+def test_pictures_are_read_even_without_labels(root: Path) -> None:
+    write_tags(root, 8)
+    for folder in ("scribbles", "masks"):
+        shutil.rmtree(root / folder)
+    assert audit(root, {"train": "train"}, supervision="tags").exit_code == 0
+    picture(root).write_bytes(b"")
+    report = audit(root, {"train": "train"}, supervision="tags")
+    assert [f.level for f in report.findings] == ["error"]
+
+
+def test_masks_are_judged_as_training_judges_them(root: Path) -> None:
+    write_label(root / "masks/cell 1.png", np.full((48, 64), 255, np.uint8))
+    write_label(root / "masks/cell 9.png", np.full((48, 64), 255, np.uint8))
+    levels = {f.message[:5]: f.level for f in audit(root, supervision="mask").findings}
+    assert levels == {"train": "error", "test:": "warning"}
+    for path in (root / "masks").glob("*.png"):
+        relabel(path, 0, 255)
+    levels = {
+        f.message.split(":")[0]: f.level
+        for f in audit(root, supervision="mask").findings
+        if "background" in f.message
+    }
+    assert levels == {"train": "error", "test": "warning"}
+
+
+@pytest.mark.parametrize(("supervision", "level"), [("mask", "warning"), ("scribble", "error")])
+def test_files_that_training_does_not_read_are_no_errors(
+    root: Path, supervision: str, level: str
+) -> None:
+    relabel(scribble(root), 1, 9)
+    findings = audit(root, supervision=supervision).findings
+    assert [f.level for f in findings if "label 9" in f.message] == [level]
+
+
+def test_a_list_without_names(root: Path) -> None:
+    for path in (root / "images").iterdir():
+        path.unlink()
+    report = audit(root, {"train": "all"})
+    assert "list 'all' names no image: no pictures in" in report.findings[0].message
+    assert report.exit_code == 2

@@ -300,7 +300,7 @@ def test_a_killed_worker_is_explained(
     assert fit(root, "--data.num_workers", "1") == 2
     error = capsys.readouterr().err
     assert "DataLoader worker (pid" in error
-    assert "memory ran out: lower --data.num_workers" in error
+    assert "memory ran out: go on with --resume and a lower --data.num_workers" in error
     assert error.count("\n") == 1
 
 

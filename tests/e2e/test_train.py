@@ -229,10 +229,44 @@ def test_resume_goes_on_with_the_runs_own_config(
 ) -> None:
     config = write_config(tmp_path, drawn)
     assert main(["fit", "--config", config, "--run", str(trained), "--resume"]) == 2
-    assert (
-        "--resume continues with the run's own config, but these lines differ"
-        in capsys.readouterr().err
-    )
+    error = capsys.readouterr().err
+    assert "--resume continues with the run's own config, but these values differ: " in error
+    assert "data.batch_size 4 -> 2" in error
+
+
+def test_resume_may_change_what_no_weight_depends_on(drawn: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    fit = ["fit", "--run", str(run)]
+    assert main([*fit, "--config", write_config(tmp_path, drawn)]) == 0
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["max_bad_steps"]  # as if a version without this option had made the run
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert main([*fit, "--resume", "--data.num_workers", "1", "--data.eval_batch_size", "3"]) == 0
+    assert yaml.safe_load((run / "config.yaml").read_text())["data"]["num_workers"] == 1
+
+
+def test_weights_can_be_tested_without_their_run(
+    trained: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """Only the checkpoint is left; what made it is not known."""
+    config = Path(write_config(tmp_path, drawn))
+    config.write_text(config.read_text().replace("trainer:", "trainer:\n  plugins: null"))
+    run, weights = tmp_path / "elsewhere", str(trained / "checkpoints/last.ckpt")
+    test = ["test", "--config", str(config), "--run", str(run), "--checkpoint", weights]
+    assert main(test) == 0
+    assert metrics(run, "test")["miou"] == metrics(trained, "test")["miou"]
+    page = (run / "report/index.html").read_text()
+    assert "PartialCrossEntropy for 120 steps" in page
+    assert "git revision" not in page
+
+
+def test_an_empty_section_is_refused(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = Path(write_config(tmp_path, drawn))
+    config.write_text(config.read_text().partition("trainer:")[0] + "trainer:\n")
+    assert main(["fit", "--config", str(config), "--run", str(tmp_path / "run")]) == 2
+    assert "section 'trainer:' of the config is empty" in capsys.readouterr().err
 
 
 def test_full_masks_and_other_methods_check_what_the_images_bring(

@@ -12,6 +12,7 @@ from tests.drawn import CLASSES
 
 from scribbleseg.annotation import read_label, write_label
 from scribbleseg.evaluation import Example, Report, compare_label_images, write_page
+from scribbleseg.evaluation.volumes import VolumeScores
 
 PALETTE = [(0, 0, 0), (255, 0, 255), (0, 255, 255)]
 NAMES = [f"cell {index}" for index in range(11)]
@@ -142,3 +143,33 @@ def test_curves_and_few_images(scored: tuple[Report, list[Example]], tmp_path: P
     assert len(write(tmp_path / "b.html", report, [], metrics_csv=log).images) == 1
     missing = tmp_path / "none.csv"
     assert write(tmp_path / "c.html", report, [], metrics_csv=missing).images == []
+
+
+def test_of_many_classes_the_most_mistaken_are_shown(tmp_path: Path) -> None:
+    counts = 1000 * np.eye(30, dtype=np.int64)
+    counts[7, 21] = 500
+    counts[3, 0] = 100
+    names = tuple(f"kind {index:02}" for index in range(30))
+    palette = [(index, 0, 0) for index in range(30)]
+    report = Report(1, names, counts, None, {})
+    texts = {"title": "T", "subtitle": "S", "summary": "U"}
+    write_page(tmp_path / "index.html", report, [], palette, **texts, facts={})
+    page = read(tmp_path / "index.html")
+    table = page.text.split("What is taken for what")[1]
+    header = table.split("Each row")[0]
+    assert "Shown are the 20 classes with the most mistakes" in table
+    assert all(name in header for name in ("kind 00", "kind 03", "kind 07", "kind 21"))
+    assert "all others" in header
+    assert "kind 29" not in header
+    assert {"33", "67"} <= set(page.cells)
+
+
+def test_what_is_not_defined_is_called_so(tmp_path: Path) -> None:
+    nothing = np.full((1, 2), np.nan)
+    zero = np.zeros(2, np.int64)
+    volumes = VolumeScores(("a",), CLASSES[1:], np.zeros((1, 2)), nothing, zero + 1, zero, zero)
+    report = Report(1, CLASSES, np.diag([9, 0, 0]), volumes, {})
+    page = write(tmp_path / "index.html", report, [])
+    assert "not defined" in page.text
+    assert "nan" not in page.text
+    assert "- mm" not in page.text

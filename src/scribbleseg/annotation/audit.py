@@ -27,8 +27,9 @@ class LabelAudit:
         total_pixels: Pixels of all readable label images.
         sizes: Height and width of the pictures, and how many have them.
         empty: Paths of the label images in which nothing is drawn.
-        problems: One line for each file that cannot be used: unreadable, of another size than its
-            picture, or with a value out of range.
+        picture_problems: One line for each picture that cannot be read.
+        label_problems: One line for each label image that cannot be used: unreadable, of another
+            size than its picture, or with a value out of range.
     """
 
     images: int
@@ -37,7 +38,13 @@ class LabelAudit:
     total_pixels: int
     sizes: dict[tuple[int, int], int]
     empty: tuple[Path, ...]
-    problems: tuple[str, ...]
+    picture_problems: tuple[str, ...]
+    label_problems: tuple[str, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that cannot be used."""
+        return self.picture_problems + self.label_problems
 
     @property
     def labelled_fraction(self) -> float:
@@ -63,23 +70,24 @@ def audit_labels(
 
     def count(pair: tuple[Path | None, Path]) -> _Count:
         path, picture = pair
-        size, problems, pixels, total = None, [], nothing, 0
+        size, pixels, total = None, nothing, 0
+        picture_problem = label_problem = None
         try:
             size = verify_image(picture, image_mode)
         except DataError as error:
-            problems.append(str(error))
+            picture_problem = str(error)
         try:
             if path is not None:
                 label = read_label(path)
                 if size is not None and label.shape != size:
-                    problems.append(_mismatch(path, label, picture, size))
+                    raise DataError(_mismatch(path, label, picture, size))
                 pixels = check_label(
                     path, label, num_classes=num_classes, ignore_index=ignore_index
                 )
                 total = label.size
         except DataError as error:
-            problems.append(str(error))
-        return _Count(size, pixels, total, problems)
+            label_problem = str(error)
+        return _Count(size, pixels, total, picture_problem, label_problem)
 
     nothing = np.zeros(num_classes, np.int64)
     # Decoding releases the interpreter lock, so threads use the cores and need no start-up.
@@ -97,7 +105,8 @@ def audit_labels(
             for (path, _), one in zip(files, counts, strict=True)
             if path is not None and one.total and not one.pixels.any()
         ),
-        problems=tuple(line for one in counts for line in one.problems),
+        picture_problems=tuple(one.picture_problem for one in counts if one.picture_problem),
+        label_problems=tuple(one.label_problem for one in counts if one.label_problem),
     )
 
 
@@ -108,7 +117,8 @@ class _Count:
     size: tuple[int, int] | None
     pixels: NDArray[np.int64]
     total: int
-    problems: list[str]
+    picture_problem: str | None
+    label_problem: str | None
 
 
 def check_label(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentError, ArgumentParser
-from rich.console import Console
 
+from scribbleseg.cli.console import plain_console
 from scribbleseg.cli.explain import explain
 from scribbleseg.data.dataset_audit import audit_dataset
 from scribbleseg.data.layouts import layout_names, load_layout
@@ -80,7 +80,7 @@ def run(command: str, argv: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(report.as_dict(), indent=2))
     else:
-        report.print(Console())
+        report.print(plain_console())
     return report.exit_code
 
 

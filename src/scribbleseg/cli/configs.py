@@ -1,11 +1,13 @@
 """Where configs come from: a path, or the set that comes with the library."""
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scribbleseg.errors import ConfigError, RunError
 
-__all__ = ["CONFIG_OPTIONS", "bundled_configs", "find_config", "with_config"]
+__all__ = ["CONFIG_OPTIONS", "bundled_configs", "find_config", "flattened", "with_config"]
 
 CONFIG_OPTIONS = ("--config", "-c")
 
@@ -66,3 +68,18 @@ def with_config(command: str, argv: list[str]) -> list[str]:
     if not config.is_file():
         raise RunError(f"{config}: no such file; {options['--run']} is not the folder of a run")
     return ["--config", str(config), *words]
+
+
+def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A config as one level of dotted names; lists stay values.
+
+    >>> flattened({"seed": 1, "data": {"root": "here"}})
+    {'seed': 1, 'data.root': 'here'}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentError, ArgumentParser
-from rich.console import Console
 
 from scribbleseg.annotation import read_label, read_list
+from scribbleseg.cli.console import plain_console
 from scribbleseg.cli.explain import explain
 from scribbleseg.errors import ConfigError, DataError
 from scribbleseg.evaluation import compare_label_images, read_volumes
@@ -74,7 +74,7 @@ def run(command: str, argv: Sequence[str]) -> int:
     if options.json:
         print(json.dumps(report.as_dict(), indent=2))
     else:
-        report.print(Console())
+        report.print(plain_console())
         left = sum(1 for _ in masks.rglob("*.png")) - len(pairs)
         if left > 0:
             print(

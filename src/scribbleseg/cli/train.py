@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
-import torch
+import yaml
 from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
-from rich.console import Console
 
 import scribbleseg.methods  # short class names are found among imported classes
 import scribbleseg.networks  # noqa: F401
-from scribbleseg.cli.configs import CONFIG_OPTIONS, with_config
+from scribbleseg.cli.configs import CONFIG_OPTIONS, flattened, with_config
+from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.explain import explain
 from scribbleseg.cli.leader import is_leader, quieten
+from scribbleseg.cli.plain_words import in_plain_words
 from scribbleseg.cli.progress import LineProgress
 from scribbleseg.data.datamodule import ScribbleDataModule
 from scribbleseg.errors import ConfigError, Interrupted, RunError
@@ -59,6 +60,9 @@ Command = Literal["fit", "validate", "test", "predict"]
 OPTIONS = ("config", "run", "resume", "overwrite", "checkpoint", "out")
 """What steers a command and is no part of the experiment; not stored in the run's config."""
 
+FREE_WHEN_RESUMED = ("save_every", "max_bad_steps", "data.num_workers", "data.eval_batch_size")
+"""What a resumed run may change, since no weight depends on it."""
+
 PICTURE_ROWS = 6
 
 
@@ -70,7 +74,13 @@ def run(command: Command, argv: Sequence[str]) -> int:
     """
     quieten()
     cli = TrainingCLI(command, with_config(command, list(argv)))
-    getattr(cli, command)()
+    try:
+        getattr(cli, command)()
+    except Exception as error:
+        plain = in_plain_words(error, cli.datamodule, training=cli.trainer.state.fn == "fit")
+        if plain is not None:
+            raise plain from error
+        raise
     return 0
 
 
@@ -114,6 +124,12 @@ class TrainingCLI(LightningCLI):
         except ArgumentError as error:
             configs = [value for name, value in itertools.pairwise(args) if name in CONFIG_OPTIONS]
             raise ConfigError(explain(error, parser, configs)) from None
+        # An empty section would take the place of the defaults, and with them of our callbacks.
+        for section in ("trainer", "data", "model"):
+            if not self.config.get(section):
+                raise ConfigError(
+                    f"section '{section}:' of the config is empty; fill it in or take the line out"
+                )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The options of a run."""
@@ -272,22 +288,11 @@ class TrainingCLI(LightningCLI):
             if lead:
                 with contextlib.suppress(OSError):  # the error itself may be that the disk is full
                     folder.write_status("failed", error=f"{type(error).__name__}: {error}")
-            if isinstance(error, torch.OutOfMemoryError):
-                raise RunError(
-                    f"out of memory at --data.batch_size {self.datamodule.batch_size} "
-                    f"({str(error).splitlines()[0]}); lower it, --data.resize or the crop in "
-                    "--data.transforms; checkpoints are intact"
-                ) from error
-            if str(error).startswith("DataLoader worker"):
-                raise RunError(
-                    f"{str(error).splitlines()[0]} If nobody killed it, memory ran out: lower "
-                    "--data.num_workers or --data.batch_size, then go on with --resume"
-                ) from error
             raise
         else:
             if lead:
                 folder.write_status("done", steps=self.trainer.global_step)
-                Console().print(f"run folder: {folder.path}", soft_wrap=True)
+                say(f"run folder: {folder.path}")
         finally:
             if lead:
                 folder.close()
@@ -319,10 +324,7 @@ class TrainingCLI(LightningCLI):
         self.trainer.predict(self.model, self.datamodule, return_predictions=False)
         if self.trainer.is_global_zero:
             count = len(self.datamodule.prediction_dataset())
-            Console().print(
-                f"{count} label images in {self.out / 'labels'}, overlays beside them",
-                soft_wrap=True,
-            )
+            say(f"{count} label images in {self.out / 'labels'}, overlays beside them")
 
     def _test(self, steps: int) -> None:
         self.trainer.test(self.model, self.datamodule, verbose=False)
@@ -362,9 +364,18 @@ class TrainingCLI(LightningCLI):
             ),
         )
         self._publish("test", report)
-        page = write_run_page(folder, report, examples, layout, checkpoint=self.tested, steps=steps)
-        Console().print(f"picture: {picture}", soft_wrap=True)
-        Console().print(f"report: {page}", soft_wrap=True)
+        page = write_run_page(
+            folder,
+            report,
+            examples,
+            layout,
+            self.model,
+            checkpoint=self.tested,
+            steps=steps,
+            config=self._experiment(),
+        )
+        say(f"picture: {picture}")
+        say(f"report: {page}")
 
     @property
     def tested(self) -> str:
@@ -372,7 +383,7 @@ class TrainingCLI(LightningCLI):
         return "last" if self.command == "fit" else str(self.config.checkpoint)
 
     def _publish(self, split: str, report: Report) -> None:
-        report.print(Console())
+        report.print(plain_console())
         metrics = {"checkpoint": self.tested, **report.as_dict()}
         self.run_folder.add_metrics(split, metrics, report.as_text())
 
@@ -408,15 +419,20 @@ class TrainingCLI(LightningCLI):
     def _check_same_config(self) -> None:
         """A resumed run goes on with the config it was started with."""
         before, now = (
-            self.run_folder.config.read_text(encoding="utf-8").splitlines(),
-            self._experiment().splitlines(),
+            flattened(yaml.safe_load(text))
+            for text in (self.run_folder.config.read_text(encoding="utf-8"), self._experiment())
         )
-        changed = [line.strip() for line in now if line not in before]
+        # What the stored config lacks is an option that a later version of ours has added.
+        changed = [
+            f"{name} {before[name]!r} -> {value!r}"
+            for name, value in now.items()
+            if name in before and before[name] != value and name not in FREE_WHEN_RESUMED
+        ]
         if changed:
             raise ConfigError(
                 f"{self.run_folder.config}: --resume continues with the run's own config, but "
-                "these lines differ: "
-                f"{'; '.join(changed[:5])}; leave the options out, or start a new run"
+                f"these values differ: {'; '.join(changed[:5])}; leave the options out, or start a "
+                "new run"
             )
 
     def _default_run(self) -> str:

@@ -27,7 +27,7 @@ from scribbleseg.data.sample import (
 )
 from scribbleseg.data.sampler import EpochSampler
 from scribbleseg.data.supervision import KINDS, read_supervision
-from scribbleseg.data.tags import read_tags
+from scribbleseg.data.tags import tags_of
 from scribbleseg.errors import ConfigError, DataError
 
 __all__ = ["ScribbleDataModule", "batches_drawn"]
@@ -183,18 +183,8 @@ class ScribbleDataModule(L.LightningDataModule):
         if self._train is None:
             names = self.names("train")
             records = self.layout.records(self.root, names, self._kinds())
-            tags = {}
-            untagged = [record.name for record in records if record.supervision == "tags"]
-            if untagged:
-                if self.layout.tags is None:
-                    raise DataError(
-                        f"{some(untagged)} declare tags only; set 'tags: FILE' in "
-                        f"{self.root / 'dataset.yaml'}"
-                    )
-                tags = read_tags(self.root / self.layout.tags, self.layout.class_names)
-                untagged = [name for name in untagged if name not in tags]
-                if untagged:
-                    raise DataError(f"{self.root / self.layout.tags}: no tags for {some(untagged)}")
+            tagged = [record.name for record in records if record.supervision == "tags"]
+            tags = tags_of(self.layout, self.root, tagged) if tagged else {}
             self._train = ScribbleDataset(
                 records,
                 self.layout,

@@ -177,20 +177,32 @@ def audit_dataset(
         except DataError as error:
             _add(report, "error", [str(error)])
             continue
+        if not names:
+            where = f"no pictures in {root / layout.images}" if name == "all" else "it is empty"
+            _add(report, "error", [f"{root}: list {name!r} names no image: {where}"])
+            continue
         known |= set(names)
-        if split == "train" and supervision == "tags":
-            needs = None
-        else:
-            needs = "masks" if split != "train" or supervision == "mask" else "scribbles"
-        _audit_split(report, name, names, needs)
+        _audit_split(report, name, names, supervision if split == "train" else None)
     _find_strays(report, known)
     return report
 
 
-def _audit_split(report: DatasetAudit, name: str, names: Sequence[str], needs: str | None) -> None:
+def _audit_split(
+    report: DatasetAudit, name: str, names: Sequence[str], supervision: str | None
+) -> None:
+    """Look at the files of one list; ``supervision`` is what training needs, None for evaluation.
+
+    A problem in a file that nobody needs is a warning.
+    """
     layout, root = report.layout, report.root
+    needs = {"scribble": "scribbles", "tags": "tags"}.get(supervision or "", "masks")
     try:
         records = layout.evaluation_records(root, names)
+        if needs == "tags":
+            # Imported here: tags are tensors, and everything else does without torch.
+            from scribbleseg.data.tags import tags_of
+
+            tags_of(layout, root, names)
     except DataError as error:
         _add(report, "error", [str(error)])
         return
@@ -207,16 +219,16 @@ def _audit_split(report: DatasetAudit, name: str, names: Sequence[str], needs: s
             _add(report, "error", [f"{some(missing)} missing ({len(missing)} of {len(paths)})"])
         elif missing and kind == "scribbles" and len(missing) < len(paths):
             _add(report, "warning", [f"{name}: no scribble for {len(missing)} of {len(paths)}"])
-        audit = audit_labels(
+        audit = _audit_files(
+            report,
             [(paths[r.name] if paths[r.name].is_file() else None, r.image) for r in records],
-            num_classes=len(layout.class_names),
-            ignore_index=layout.ignore_index,
-            image_mode=layout.image_mode,
+            needed=kind == needs,
         )
         audits[kind] = audit if audit.images else None
-        _add(report, "error", audit.problems)
         if kind == needs and audit.images:
-            _judge(report, name, kind, audit)
+            _judge(report, name, kind, audit, training=supervision is not None)
+    if not any(audits.values()):
+        _audit_files(report, [(None, record.image) for record in records], needed=False)
     contradicting = None
     if audits["scribbles"] is not None and audits["masks"] is not None:
         contradicting = _contradictions(report, records)
@@ -225,22 +237,42 @@ def _audit_split(report: DatasetAudit, name: str, names: Sequence[str], needs: s
     )
 
 
-def _judge(report: DatasetAudit, name: str, kind: str, audit: LabelAudit) -> None:
+def _audit_files(
+    report: DatasetAudit, files: Sequence[tuple[Path | None, Path]], *, needed: bool
+) -> LabelAudit:
+    layout = report.layout
+    audit = audit_labels(
+        files,
+        num_classes=len(layout.class_names),
+        ignore_index=layout.ignore_index,
+        image_mode=layout.image_mode,
+    )
+    _add(report, "error", audit.picture_problems)
+    _add(report, "error" if needed else "warning", audit.label_problems)
+    return audit
+
+
+def _judge(
+    report: DatasetAudit, name: str, kind: str, audit: LabelAudit, *, training: bool
+) -> None:
     """Empty labels, and classes that nobody drew."""
     what = "scribble" if kind == "scribbles" else "mask"
     if audit.empty:
         paths = [str(path) for path in audit.empty]
+        mend = "draw something, take the images off the list"
+        if training:
+            mend += ", or train with --data.allow_empty true"
         _add(
             report,
-            "error" if kind == "scribbles" else "warning",
+            "error" if training else "warning",
             [
-                f"{name}: nothing is drawn in {len(paths)} of {audit.images} {kind}: {some(paths)};"
-                " draw strokes, take the images off the list, or train with --data.allow_empty true"
+                f"{name}: nothing is drawn in {len(paths)} of {audit.images} {kind}: "
+                f"{some(paths)}; {mend}"
             ],
         )
     names = report.layout.class_names
     absent = [class_name for index, class_name in enumerate(names) if not audit.pixels[index]]
-    if kind == "scribbles" and names[0] in absent:
+    if training and names[0] in absent:
         _add(
             report,
             "error",
@@ -309,9 +341,10 @@ def _find_strays(report: DatasetAudit, known: set[str]) -> None:
             [f"{root / layout.images}: several pictures called {some(twice)}; {first} is used"],
         )
     lower = {name.lower(): name for name in sorted(pictures)}
+    expected = pictures | known
     for folder in (layout.scribbles, layout.masks):
         labels = sorted((root / folder).glob("*.png")) if folder else []
-        strays = [path for path in labels if path.stem not in pictures | known]
+        strays = [path for path in labels if path.stem not in expected]
         hints = [
             f"{path} (picture {lower[path.stem.lower()]!r}?)"
             if path.stem.lower() in lower

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.label_image import LabelImage
+from scribbleseg.data.layout import Layout
 from scribbleseg.errors import DataError
 
-__all__ = ["read_tags", "tags_from_label"]
+__all__ = ["read_tags", "tags_from_label", "tags_of"]
 
 
 def tags_from_label(label: LabelImage, *, num_classes: int) -> Tensor:
@@ -72,4 +74,22 @@ def read_tags(path: Path, class_names: Sequence[str]) -> dict[str, Tensor]:
         vector = torch.zeros(len(class_names))
         vector[[0, *(index[str(c)] for c in classes)]] = 1.0
         tags[name] = vector
+    return tags
+
+
+def tags_of(layout: Layout, root: Path, names: Sequence[str]) -> dict[str, Tensor]:
+    """Tags of a dataset, as `read_tags`, with all the images ``names`` among them.
+
+    Raises:
+        DataError: The dataset names no file of tags, the file is missing or wrong, or an image is
+            not in it.
+    """
+    if layout.tags is None:
+        raise DataError(
+            f"{some(names)} declare tags only; set 'tags: FILE' in {root / 'dataset.yaml'}"
+        )
+    tags = read_tags(root / layout.tags, layout.class_names)
+    untagged = [name for name in names if name not in tags]
+    if untagged:
+        raise DataError(f"{root / layout.tags}: no tags for {some(untagged)}")
     return tags

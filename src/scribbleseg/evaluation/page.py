@@ -19,6 +19,9 @@ __all__ = ["write_page"]
 EXAMPLES = 3
 """Images in each of the groups worst, median, best."""
 
+CONFUSED = 20
+"""Classes in the table of mistakes."""
+
 TEMPLATE = "page.html"
 
 
@@ -63,7 +66,6 @@ def write_page(
         summary=summary,
         numbers=_numbers(report),
         classes=_classes(report, palette),
-        class_names=report.class_names,
         volumes=len(report.volumes.names) if report.volumes is not None else 0,
         confusion=_confusion(report),
         curves=_curves(metrics_csv) if metrics_csv is not None and metrics_csv.is_file() else None,
@@ -91,7 +93,7 @@ def _numbers(report: Report) -> list[dict[str, str]]:
             ),
             (
                 "mean HD95",
-                f"{_number(mean_of_defined(volumes.mean_hd95), 1)} mm",
+                _with_unit(mean_of_defined(volumes.mean_hd95), "mm"),
                 f"distance of the surfaces; {int(volumes.empty_prediction.sum())} structures were "
                 "not found at all and have none",
             ),
@@ -123,23 +125,32 @@ def _classes(report: Report, palette: Sequence[Color]) -> list[dict[str, Any]]:
     return rows
 
 
-def _confusion(report: Report) -> list[dict[str, Any]]:
-    truth = report.counts.sum(axis=1, keepdims=True)
-    shares = report.counts / np.maximum(truth, 1)
-    return [
+def _confusion(report: Report) -> dict[str, Any]:
+    """Where the true pixels went, for the classes that are mistaken most; the rest is summed up."""
+    counts = report.counts
+    mistakes = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
+    shown = np.sort(np.argsort(-mistakes, kind="stable")[:CONFUSED])
+    others = counts.sum(axis=1) - counts[:, shown].sum(axis=1)
+    table = np.column_stack([counts[:, shown], others])[shown]
+    shares = table / np.maximum(counts.sum(axis=1)[shown, None], 1)
+    columns = [report.class_names[index] for index in shown]
+    if len(shown) < len(counts):
+        columns.append("all others")
+    rows = [
         {
-            "name": name,
+            "name": report.class_names[index],
             "cells": [
                 {
                     "text": f"{100 * share:.0f}" if share >= 0.005 else "",
                     "shade": round(float(share), 3),
                     "dark": share > 0.5,
                 }
-                for share in row
+                for share in row[: len(columns)]
             ],
         }
-        for name, row in zip(report.class_names, shares, strict=True)
+        for index, row in zip(shown, shares, strict=True)
     ]
+    return {"columns": columns, "rows": rows, "all": len(shown) == len(counts)}
 
 
 def _groups(
@@ -231,3 +242,7 @@ def _embedded(data: bytes, kind: str) -> str:
 
 def _number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if np.isfinite(value) else "-"
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{value:.1f} {unit}" if np.isfinite(value) else "not defined"

@@ -15,6 +15,9 @@ from scribbleseg.annotation.overlay import overlay
 
 __all__ = ["Example", "draw_examples"]
 
+LEGEND_LETTERS = 110
+"""Letters that fit beside one another in the legend."""
+
 Bytes = NDArray[np.uint8]
 
 
@@ -51,7 +54,7 @@ def draw_examples(
     Args:
         file: The file to write, or an open one.
         examples: The images.
-        class_names: Names of the classes.
+        class_names: Names of the classes; the legend has those that occur.
         palette: RGB of each class.
         title: Line above the picture.
         file_format: How the picture is stored.
@@ -63,7 +66,11 @@ def draw_examples(
 
     sizes = [image_size(example.image) for example in examples]
     row_height = 2.25 * max(min(height / width, 1.5) for height, width in sizes) + 0.1
-    figure = Figure(figsize=(9.2, row_height * len(examples) + 1.1), layout="constrained")
+    shown = _classes_shown(examples, len(class_names))
+    columns = max(1, min(len(shown), LEGEND_LETTERS // (max(map(len, class_names)) + 6)))
+    legend_height = 0.22 * -(-len(shown) // columns)
+    height = row_height * len(examples) + 0.9 + legend_height
+    figure = Figure(figsize=(9.2, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes: Any = figure.subplots(len(examples), 4, squeeze=False)
     for line, example in zip(axes, examples, strict=True):
@@ -87,19 +94,33 @@ def draw_examples(
     if title:
         figure.suptitle(title, fontsize=11)
     handles = [
-        Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="0.5", label=name)
-        for name, (red, green, blue) in zip(class_names, palette, strict=True)
+        Patch(
+            facecolor="#{:02x}{:02x}{:02x}".format(*palette[index]),
+            edgecolor="0.5",
+            label=class_names[index],
+        )
+        for index in shown
     ]
     figure.legend(
         handles=handles,
         loc="outside lower center",
-        ncols=min(len(handles), 7),
+        ncols=columns,
         fontsize=9,
         frameon=False,
     )
     if isinstance(file, Path):
         file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=90, format=file_format)
+
+
+def _classes_shown(examples: Sequence[Example], num_classes: int) -> list[int]:
+    """The classes that occur in any panel."""
+    pixels = np.zeros(num_classes, np.int64)
+    for example in examples:
+        for path in (example.scribble, example.prediction, example.mask):
+            if path is not None:
+                pixels += np.bincount(read_label(path).ravel(), minlength=num_classes)[:num_classes]
+    return np.flatnonzero(pixels).tolist()
 
 
 def _draw_strokes(image: Bytes, scribble: LabelImage, palette: Sequence[Color]) -> Bytes:

@@ -68,7 +68,8 @@ class Report:
 
     def as_text(self) -> str:
         """The tables, as plain text."""
-        console = Console(file=io.StringIO(), width=max(100, shutil.get_terminal_size().columns))
+        width = max(100, shutil.get_terminal_size().columns)
+        console = Console(file=io.StringIO(), width=width, markup=False)
         self.print(console)
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue()

@@ -145,11 +145,11 @@ class RunFolder:
 
     def status(self) -> dict[str, Any]:
         """Content of ``status.json``; empty if there is none."""
-        path = self.path / "status.json"
-        status: dict[str, Any] = (
-            json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        )
-        return status
+        return _read_json(self.path / "status.json")
+
+    def environment(self) -> dict[str, Any]:
+        """Content of ``environment.json``; empty if there is none."""
+        return _read_json(self.path / "environment.json")
 
     def write_status(self, state: State, **facts: Any) -> None:
         """Record the state, with facts that stay until they are given anew."""
@@ -177,13 +177,9 @@ class RunFolder:
     def add_metrics(self, split: str, metrics: Mapping[str, Any], text: str) -> None:
         """Store a split's scores in ``metrics.json`` and its tables in ``metrics.txt``."""
         path = self.path / "metrics.json"
-        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        stored = _read_json(path)
         stored[split] = {**metrics, "text": text}
-        write_text(
-            path,
-            json.dumps({k: {x: y for x, y in v.items()} for k, v in stored.items()}, indent=2)
-            + "\n",
-        )
+        write_text(path, json.dumps(stored, indent=2) + "\n")
         write_text(
             self.path / "metrics.txt",
             "\n".join(f"{name}\n{entry['text']}" for name, entry in stored.items()),
@@ -206,6 +202,11 @@ def write_text(path: Path, text: str) -> None:
     """Write a small file completely or not at all."""
     with whole_file(path, durable=True) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return content
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,12 +1,13 @@
 """The HTML report of a run folder."""
 
-import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from scribbleseg.data.layout import Layout
 from scribbleseg.evaluation import Example, Report, write_page
+from scribbleseg.methods.base import SegmentationTask
 from scribbleseg.recipes.run_folder import RunFolder
 
 __all__ = ["write_run_page"]
@@ -17,25 +18,43 @@ def write_run_page(
     report: Report,
     examples: Sequence[Example],
     layout: Layout,
+    task: SegmentationTask,
     *,
     checkpoint: str,
     steps: int,
+    config: str,
 ) -> Path:
     """Write ``report/index.html`` of a run.
 
     Args:
-        folder: The run.
+        folder: The run; what its ``environment.json`` does not tell is left out.
         report: Scores of the test images.
         examples: Files of every test image.
         layout: The dataset's layout.
-        checkpoint: Name or path of the weights that were tested.
+        task: The method with the weights that were tested.
+        checkpoint: Name or path of these weights.
         steps: Optimiser steps that they have seen.
+        config: Complete config of the test.
 
     Returns:
         The page.
     """
-    environment = json.loads((folder.path / "environment.json").read_text(encoding="utf-8"))
-    method, network = environment["method"], environment["network"]
+    environment = folder.environment()
+    method, network = type(task).__name__, type(task.net).__name__
+    weights = sum(p.numel() for p in task.parameters() if p.requires_grad)
+    facts = {
+        "method": method,
+        "network": f"{network}, {weights:,} weights",
+        "dataset": f"{layout.name}, strokes: {layout.raster}",
+        "seed": environment.get("seed"),
+        "device": environment.get("device"),
+        "processes": environment.get("processes"),
+        "command": environment.get("command"),
+        "versions": ", ".join(
+            f"{name} {version}" for name, version in environment.get("packages", {}).items()
+        ),
+        "git revision": environment.get("git_revision"),
+    }
     page = folder.path / "report" / "index.html"
     write_page(
         page,
@@ -43,40 +62,28 @@ def write_run_page(
         examples,
         layout.palette,
         title=f"{method} on {layout.name}",
-        subtitle=f"{folder.path}, tested {folder.status()['changed'][:10]}",
-        summary=_summary(environment, report, checkpoint, steps),
-        facts={
-            "method": method,
-            "network": f"{network}, {environment['weights']:,} weights",
-            "dataset": f"{layout.name}, strokes: {environment['raster']}",
-            "seed": str(environment["seed"]),
-            "device": f"{environment['device']}, {environment['processes']} process(es)",
-            "command": environment["command"],
-            "versions": ", ".join(
-                f"{name} {version}" for name, version in environment["packages"].items()
-            ),
-            "git revision": environment["git_revision"] or "installed package",
-        },
-        config=folder.config.read_text(encoding="utf-8"),
+        subtitle=f"{folder.path}, tested {datetime.now(UTC):%Y-%m-%d}",
+        summary=(
+            f"A segmentation network ({network}) was trained with {method}"
+            f"{_training(environment.get('training'))} for {steps} steps. The weights "
+            f"{checkpoint!r} were then tested on {report.images} images whose full masks are "
+            "known: every number here is a comparison with those masks."
+        ),
+        facts={name: str(fact) for name, fact in facts.items() if fact not in {None, ""}},
+        config=config,
         metrics_csv=folder.path / "metrics.csv",
     )
     return page
 
 
-def _summary(environment: dict[str, Any], report: Report, checkpoint: str, steps: int) -> str:
-    training = environment["training"]
+def _training(training: dict[str, Any] | None) -> str:
+    """What the network has learned from; nothing for weights that come from elsewhere."""
+    if training is None:
+        return ""
     supervision = " and ".join(
         {"scribble": "scribbles", "mask": "full masks", "tags": "image tags"}[kind]
         for kind in training["supervision"]
     )
-    share = (
-        f" in which {training['labelled_fraction']:.1%} of the pixels are labelled"
-        if training["labelled_fraction"]
-        else ""
-    )
-    return (
-        f"A segmentation network ({environment['network']}) was trained with "
-        f"{environment['method']} on {training['images']} images with {supervision}{share}, for "
-        f"{steps} steps. The weights {checkpoint!r} were then tested on {report.images} other "
-        "images whose full masks are known: every number here is a comparison with those masks."
-    )
+    share = training["labelled_fraction"]
+    labelled = f" in which {share:.1%} of the pixels are labelled" if share else ""
+    return f" on {training['images']} images with {supervision}{labelled},"

@@ -1,0 +1,40 @@
+"""Failures of the machine that a user can do something about."""
+
+import torch
+
+from scribbleseg.data.datamodule import ScribbleDataModule
+from scribbleseg.errors import RunError
+
+__all__ = ["in_plain_words"]
+
+
+def in_plain_words(
+    error: BaseException, data: ScribbleDataModule, *, training: bool
+) -> RunError | None:
+    """What a user can do when memory ran out; None for any other error.
+
+    Args:
+        error: What ended training or a test.
+        data: The run's data, for the sizes that were in use.
+        training: Whether weights were being trained, with their validation, or tested.
+    """
+    first_line = next(iter(str(error).splitlines()), "")
+    if isinstance(error, torch.OutOfMemoryError):
+        if training:
+            return RunError(
+                f"out of memory at --data.batch_size {data.batch_size} ({first_line}); start a new "
+                "run with a lower one, a smaller --data.resize or a crop in --data.transforms. If "
+                f"it was a validation, --resume with --data.eval_batch_size below "
+                f"{data.eval_batch_size}"
+            )
+        return RunError(
+            f"out of memory at --data.eval_batch_size {data.eval_batch_size} ({first_line}); lower "
+            "it and test again; the weights are intact"
+        )
+    if first_line.startswith("DataLoader worker"):
+        again = "go on with --resume" if training else "test again"
+        return RunError(
+            f"{first_line} If nobody killed it, memory ran out: {again} and a lower "
+            f"--data.num_workers (it was {data.num_workers})"
+        )
+    return None
