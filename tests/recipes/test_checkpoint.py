@@ -174,6 +174,7 @@ def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
             state=SimpleNamespace(fn="fit"),
             sanity_checking=False,
             callback_metrics={"val/miou": torch.tensor(score)},
+            strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, **_: decision),
             save_checkpoint=lambda path, score=score, **_: written.append(f"{path.name} {score}"),
         )
         writer.on_validation_end(trainer, task())  # type: ignore[arg-type]
