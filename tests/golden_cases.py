@@ -40,14 +40,20 @@ class Case(Mapping[str, Any]):
         return len(list(iter(self)))
 
 
-def golden(method: str, topic: str) -> pytest.MarkDecorator:
-    """Parametrise a test by every case of a topic; a topic without a case fails."""
+def golden(method: str, topic: str, *, holding: str | None = None) -> pytest.MarkDecorator:
+    """Parametrise a test by every case of a topic; a topic without a case fails.
+
+    With ``holding``, only what holds an array of that name is a case.
+    """
     params = []
     for path in sorted((FOLDER / method).glob(f"{topic}*.npz")):
         with np.load(path, allow_pickle=False) as arrays:
-            prefixes = sorted(
-                {name.split("/", 1)[0] + "/" for name in arrays.files if "/" in name}
-            ) or [""]
+            files = set(arrays.files)
+        prefixes = sorted({name.split("/", 1)[0] + "/" for name in files if "/" in name})
+        if holding is None:
+            prefixes = prefixes or [""]
+        else:
+            prefixes = [prefix for prefix in ("", *prefixes) if prefix + holding in files]
         params += [
             pytest.param(Case(path, prefix), id=f"{path.stem}:{prefix}".rstrip(":/"))
             for prefix in prefixes

@@ -17,7 +17,11 @@ from scribbleseg.networks import PlainUNet
 from scribbleseg.recipes.checkpoint import CheckpointWriter, load_weights, read_checkpoint
 from scribbleseg.recipes.reproducibility import Reproducible
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
+CONFIGS = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "configs").rglob("*.yaml")
+    if path.parent.name != "recipes"
+)
 METHODS = [
     getattr(methods, name)
     for name in methods.__all__
@@ -42,6 +46,8 @@ def make(method: Any, **options: Any) -> SegmentationTask:
 
 def data_for(method: Any, root: Path, **options: Any) -> ScribbleDataModule:
     supervision = "mask" if "mask" in method.needs else "scribble"
+    if "pseudo_label" in method.needs:
+        options["pseudo_labels"] = "masks"
     return ScribbleDataModule(str(root), supervision=supervision, **{"batch_size": 4, **options})
 
 
@@ -114,7 +120,7 @@ def test_the_batch_is_not_changed(method: Any, drawn: Path) -> None:
 @every_method
 def test_a_batch_without_a_label_has_finite_gradients(method: Any, drawn: Path) -> None:
     task, batch = make(method), first_batch(method, drawn)
-    for key in ("scribble", "mask"):
+    for key in ("scribble", "mask", "pseudo_label"):
         if key in batch:
             batch[key] = torch.full_like(batch[key], 255)
     terms, _ = task.training_loss(batch)

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from scribbleseg.annotation import read_label
-from scribbleseg.inference import LabelWriter
+from scribbleseg.data.layout import Record
+from scribbleseg.inference import Decision, LabelWriter
 
 PALETTE = [(0, 0, 0), (250, 10, 20)]
 
@@ -18,11 +19,13 @@ def test_labels_and_overlays(tmp_path: Path) -> None:
         tmp_path / "labels",
         PALETTE,
         overlays=tmp_path / "over",
-        pictures={"a/b": tmp_path / "pic.jpg"},
+        records={"a/b": Record("a/b", tmp_path / "pic.jpg")},
     )
     label = torch.tensor([[0, 1, 1], [0, 0, 0]], dtype=torch.uint8)
     nobody: Any = SimpleNamespace()
-    writer.on_predict_batch_end(nobody, nobody, {"labels": [label]}, {"name": ["a/b"]}, 0)
+    writer.on_predict_batch_end(
+        nobody, nobody, {"decisions": [Decision(label)]}, {"name": ["a/b"]}, 0
+    )
     written = tmp_path / "labels" / "a" / "b.png"
     np.testing.assert_array_equal(read_label(written), label.numpy())
     with Image.open(written) as image:
@@ -37,7 +40,7 @@ def test_many_classes_are_written_with_16_bits(tmp_path: Path) -> None:
     nobody: Any = SimpleNamespace()
     label = torch.tensor([[0, 300]], dtype=torch.int32)
     LabelWriter(tmp_path, PALETTE).on_test_batch_end(
-        nobody, nobody, {"labels": [label]}, {"name": ["a"]}, 0
+        nobody, nobody, {"decisions": [Decision(label)]}, {"name": ["a"]}, 0
     )
     back = read_label(tmp_path / "a.png")
     assert back.dtype == np.uint16

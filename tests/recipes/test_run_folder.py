@@ -28,7 +28,7 @@ def finished(folder: RunFolder) -> RunFolder:
 
 def test_life_of_a_run(folder: RunFolder) -> None:
     folder.open("new")
-    assert folder.lock.is_file()
+    assert folder.lock.path.is_file()
     folder.write_status("running", config_sha256="abc")
     folder.write_status("done", steps=3)
     status = folder.status()
@@ -38,7 +38,7 @@ def test_life_of_a_run(folder: RunFolder) -> None:
     assert environment["packages"]["torch"]
     assert environment["seed"] == 1
     folder.close()
-    assert not folder.lock.exists()
+    assert not folder.lock.path.exists()
     assert sorted(path.name for path in folder.path.iterdir()) == [
         "environment.json",
         "status.json",
@@ -96,17 +96,17 @@ def test_a_process_killed_at_its_very_start_leaves_nothing_in_the_way(folder: Ru
     folder.path.mkdir(parents=True)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    folder.lock.write_text(json.dumps({"pid": dead.pid, "host": socket.gethostname()}))
+    folder.lock.path.write_text(json.dumps({"pid": dead.pid, "host": socket.gethostname()}))
     folder.open("new")
 
 
 def test_two_processes_do_not_share_a_folder(folder: RunFolder) -> None:
     finished(folder)
-    folder.lock.write_text(json.dumps({"pid": os.getppid(), "host": socket.gethostname()}))
+    folder.lock.path.write_text(json.dumps({"pid": os.getppid(), "host": socket.gethostname()}))
     for mode in ("new", "resume", "overwrite"):
         with pytest.raises(RunError, match=rf"process {os.getppid()} on .* works in this folder"):
             folder.open(mode)  # type: ignore[arg-type]
-    folder.lock.write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
+    folder.lock.path.write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
     with pytest.raises(RunError, match="process 1 on elsewhere"):
         folder.open("resume")
 
@@ -115,9 +115,9 @@ def test_the_lock_of_a_dead_process_is_taken_over(folder: RunFolder) -> None:
     finished(folder)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    folder.lock.write_text(json.dumps({"pid": dead.pid, "host": socket.gethostname()}))
+    folder.lock.path.write_text(json.dumps({"pid": dead.pid, "host": socket.gethostname()}))
     folder.open("resume")
-    assert json.loads(folder.lock.read_text())["pid"] == os.getpid()
+    assert json.loads(folder.lock.path.read_text())["pid"] == os.getpid()
 
 
 def test_metrics_of_splits_stand_beside_each_other(folder: RunFolder) -> None:

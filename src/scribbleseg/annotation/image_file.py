@@ -12,7 +12,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scribbleseg.errors import DataError
 
-__all__ = ["IMAGE_SUFFIXES", "ImageMode", "image_size", "open_image", "read_image", "verify_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ImageMode",
+    "count_pages",
+    "image_size",
+    "open_image",
+    "read_image",
+    "verify_image",
+]
 
 ImageMode = Literal["RGB", "L"]
 
@@ -61,7 +69,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         reason = str(error).partition(",")[0]  # what follows speaks of attacks
         raise DataError(f"{path}: {reason}; cut the picture into tiles") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, EOFError, SyntaxError, ValueError) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); the file is damaged, copy or export it again"
         ) from None
@@ -89,19 +97,28 @@ def verify_image(path: Path, mode: ImageMode = "RGB") -> tuple[int, int]:
     return size
 
 
-def read_image(path: Path, mode: ImageMode = "RGB") -> NDArray[np.uint8]:
+def count_pages(path: Path) -> int:
+    """Pictures in a file: the pages of a TIFF, 1 for anything else that is not animated."""
+    with open_image(path) as image:
+        return int(getattr(image, "n_frames", 1))
+
+
+def read_image(path: Path, mode: ImageMode = "RGB", page: int = 0) -> NDArray[np.uint8]:
     """The pixels of a picture, turned as its EXIF orientation says, i.e. as the annotator saw it.
 
     Args:
         path: 8-bit grey, RGB or palette picture; an alpha channel is accepted where it is opaque
             everywhere.
         mode: ``RGB`` for ``(H, W, 3)``, ``L`` (grey) for ``(H, W)``.
+        page: Which picture of a file that holds several, from 0.
 
     Raises:
         DataError: The file cannot be read, or holds what has no faithful 8-bit form (16 bit, CMYK,
             transparency).
     """
     with open_image(path) as image:
+        if page:
+            image.seek(page)
         return np.array(_faithful(path, ImageOps.exif_transpose(image)).convert(mode))
 
 

@@ -19,7 +19,7 @@ def bundled_configs() -> Path:
     return inside if inside.is_dir() else package.parents[1] / "configs"
 
 
-def find_config(name: str) -> Path:
+def find_config(name: str, option: str = "--config") -> Path:
     """The config file a user means: a path, or a path below the library's own configs.
 
     ``configs/acdc/partial_ce_small.yaml`` and ``acdc/partial_ce_small.yaml`` both name the
@@ -36,7 +36,7 @@ def find_config(name: str) -> Path:
         if candidate.is_file():
             return candidate
     known = sorted(str(p.relative_to(own.parent)) for p in own.rglob("*.yaml"))
-    raise ConfigError(f"--config: no file {name!r}; the library has {', '.join(known)}")
+    raise ConfigError(f"{option}: no file {name!r}; the library has {', '.join(known)}")
 
 
 def with_config(command: str, argv: list[str]) -> list[str]:

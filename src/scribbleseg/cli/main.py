@@ -20,7 +20,9 @@ COMMANDS = {
     "fit": ("train", "train a method on a dataset, then test it"),
     "validate": ("train", "score a run on its validation images"),
     "test": ("train", "predict a run's test images, score and draw them"),
-    "predict": ("train", "predict any folder of pictures with a run"),
+    "predict": ("train", "predict any picture, or folder of pictures, with a run"),
+    "pseudolabel": ("train", "write the labels of a next stage with a run"),
+    "run": ("run", "run the stages of a recipe, e.g. train, pseudo labels, train again"),
     "check": ("check", "audit a dataset before training on it"),
     "evaluate": ("evaluate", "compare two folders of label images, whoever made them"),
 }

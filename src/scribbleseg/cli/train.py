@@ -1,4 +1,4 @@
-"""``fit``, ``validate``, ``test``, ``predict``: Lightning's command line on our run folders."""
+"""The commands on runs, ``fit`` to ``pseudolabel``: Lightning's command line."""
 
 import contextlib
 import itertools
@@ -23,11 +23,12 @@ import scribbleseg.networks  # noqa: F401
 from scribbleseg.cli.configs import CONFIG_OPTIONS, flattened, with_config
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.explain import explain
+from scribbleseg.cli.labels import add_label_arguments, predict, write_pseudo_labels
 from scribbleseg.cli.leader import is_leader, quieten
 from scribbleseg.cli.plain_words import in_plain_words
 from scribbleseg.cli.progress import LineProgress
 from scribbleseg.data.datamodule import ScribbleDataModule
-from scribbleseg.errors import ConfigError, Interrupted, RunError
+from scribbleseg.errors import ConfigError, Interrupted
 from scribbleseg.evaluation import (
     Example,
     Report,
@@ -55,9 +56,20 @@ __all__ = ["run"]
 
 log = logging.getLogger(__name__)
 
-Command = Literal["fit", "validate", "test", "predict"]
+Command = Literal["fit", "validate", "test", "predict", "pseudolabel"]
 
-OPTIONS = ("config", "run", "resume", "overwrite", "checkpoint", "out")
+OPTIONS = (
+    "config",
+    "run",
+    "resume",
+    "overwrite",
+    "checkpoint",
+    "out",
+    "split",
+    "threshold",
+    "scribbles",
+    "tags",
+)
 """What steers a command and is no part of the experiment; not stored in the run's config."""
 
 FREE_WHEN_RESUMED = ("save_every", "max_bad_steps", "data.num_workers", "data.eval_batch_size")
@@ -67,7 +79,7 @@ PICTURE_ROWS = 6
 
 
 def run(command: Command, argv: Sequence[str]) -> int:
-    """Run one of the four commands.
+    """Run one of the five commands.
 
     Raises:
         ScribblesegError: Anything a user can mend.
@@ -163,9 +175,6 @@ class TrainingCLI(LightningCLI):
         )
         if training:
             parser.add_argument(
-                "--resume", action="store_true", help="Continue the run from its last checkpoint."
-            )
-            parser.add_argument(
                 "--overwrite", action="store_true", help="Delete the run folder first."
             )
         else:
@@ -175,13 +184,16 @@ class TrainingCLI(LightningCLI):
                 default="last",
                 help="last, best, or the path of a .ckpt file.",
             )
-        if self.command == "predict":
+        if self.command in {"fit", "predict", "pseudolabel"}:
             parser.add_argument(
-                "--out",
-                type=str | None,
-                default=None,
-                help="Folder for labels/ and overlays/ (default: RUN/predict).",
+                "--resume",
+                action="store_true",
+                help="Continue the run from its last checkpoint."
+                if training
+                else "Go on in a folder that is not finished.",
             )
+        if self.command in {"predict", "pseudolabel"}:
+            add_label_arguments(self.command, parser)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """What one part of the config takes from another."""
@@ -208,17 +220,9 @@ class TrainingCLI(LightningCLI):
                 folder.path / "bad_steps.jsonl", patience=self.config.max_bad_steps
             )
             callbacks += [self.interruption, bad_steps, self.writer]
-        if self.command == "predict":
-            out = self.out
-            pictures = {
-                record.name: record.image for record in self.datamodule.prediction_dataset().records
-            }
-            callbacks.append(
-                LabelWriter(
-                    out / "labels", layout.palette, overlays=out / "overlays", pictures=pictures
-                )
-            )
-        else:
+        if self.command == "test":
+            callbacks.append(self.interruption)
+        if self.command in {"fit", "test"}:
             callbacks.append(LabelWriter(folder.path / "predictions", layout.palette))
         self.trainer_defaults["callbacks"] = callbacks
         loggers = [
@@ -241,11 +245,6 @@ class TrainingCLI(LightningCLI):
             plugins=plugins,
             **kwargs,
         )
-
-    @property
-    def out(self) -> Path:
-        """Folder of the command's predictions."""
-        return Path(self.config.out or self.run_folder.path / "predict")
 
     def fit(self) -> None:
         """Train in a run folder, then test the last weights."""
@@ -310,21 +309,18 @@ class TrainingCLI(LightningCLI):
 
     def test(self) -> None:
         """Predict, score and draw the test images with a checkpoint."""
-        steps = load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
-        self.datamodule.prepare_data()
-        self._test(steps)
+        with self.interruption:
+            steps = load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
+            self.datamodule.prepare_data()
+            self._test(steps)
 
     def predict(self) -> None:
         """Predict pictures with a checkpoint: index PNGs of their size, and overlays."""
-        load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
-        if self.out.is_dir() and any(self.out.iterdir()):
-            raise RunError(
-                f"{self.out}: exists and is not empty; delete it or choose another --out"
-            )
-        self.trainer.predict(self.model, self.datamodule, return_predictions=False)
-        if self.trainer.is_global_zero:
-            count = len(self.datamodule.prediction_dataset())
-            say(f"{count} label images in {self.out / 'labels'}, overlays beside them")
+        predict(self)
+
+    def pseudolabel(self) -> None:
+        """Write the labels of the next stage with a checkpoint."""
+        write_pseudo_labels(self)
 
     def _test(self, steps: int) -> None:
         self.trainer.test(self.model, self.datamodule, verbose=False)

@@ -3,12 +3,14 @@
 import logging
 import signal
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import lightning as L
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
@@ -17,6 +19,8 @@ from scribbleseg.annotation.id_list import some
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
 from scribbleseg.data.layout import Record, Supervision, find_pictures
 from scribbleseg.data.layouts import load_layout
+from scribbleseg.data.normalisation import Normalisation
+from scribbleseg.data.pseudo_labels import find_pseudo_label_folder, with_pseudo_labels
 from scribbleseg.data.sample import (
     Batch,
     EvaluationBatch,
@@ -27,7 +31,7 @@ from scribbleseg.data.sample import (
 )
 from scribbleseg.data.sampler import EpochSampler
 from scribbleseg.data.supervision import KINDS, read_supervision
-from scribbleseg.data.tags import tags_of
+from scribbleseg.data.tags import TagsFromLabels, TagSource, tags_of
 from scribbleseg.errors import ConfigError, DataError
 
 __all__ = ["ScribbleDataModule", "batches_drawn"]
@@ -69,7 +73,11 @@ class ScribbleDataModule(L.LightningDataModule):
             size, or ``resize`` must be set.
         num_workers: Processes that load data; 0 loads in the training process.
         seed: Seed of order and augmentation; the command line sets it from ``seed_everything``.
-        images: Folder of pictures for ``predict``; null predicts the test list.
+        images: Picture file, or folder of pictures, for ``predict``; null predicts the test list.
+        pseudo_labels: Folder with a pseudo label of every training image, for methods that use
+            them; relative to the working directory or to the dataset. Null for none.
+        evaluation_tags: Restrict predictions of the dataset's images to the classes of their
+            scribble, of the tags file, or (an oracle, for protocols that ask for it) of their mask.
     """
 
     def __init__(
@@ -93,6 +101,8 @@ class ScribbleDataModule(L.LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         images: str | None = None,
+        pseudo_labels: str | None = None,
+        evaluation_tags: TagSource = "none",
     ) -> None:
         super().__init__()
         self.layout, self.root = load_layout(layout, root)
@@ -113,6 +123,7 @@ class ScribbleDataModule(L.LightningDataModule):
                 f"data.mean, data.std: {self.in_channels} value(s) each, got {self.mean} and "
                 f"{self.std}"
             )
+        self.normalise = Normalisation(self.mean, self.std)
         self.background_prior, self.allow_empty = background_prior, allow_empty
         self.batch_size, self.eval_batch_size, self.num_workers = (
             batch_size,
@@ -120,6 +131,9 @@ class ScribbleDataModule(L.LightningDataModule):
             num_workers,
         )
         self.seed, self.images = seed, images
+        self.pseudo_labels, self.evaluation_tags = pseudo_labels, evaluation_tags
+        self.predicted_split = "test"
+        self.already_predicted: frozenset[str] = frozenset()
         self.audit: LabelAudit | None = None
         self._train: ScribbleDataset | None = None
         self._checked: set[str] = set()
@@ -141,8 +155,9 @@ class ScribbleDataModule(L.LightningDataModule):
 
     @property
     def train_supervision(self) -> frozenset[str]:
-        """The kinds of supervision among the training images."""
-        return frozenset(record.supervision for record in self.train_dataset().records)
+        """The kinds of supervision among the training images, pseudo labels included."""
+        kinds = {record.supervision for record in self.train_dataset().records}
+        return frozenset(kinds | ({"pseudo_label"} if self.pseudo_labels is not None else set()))
 
     def prepare_data(self) -> None:
         """Write an embedded dataset that is not there yet; one process does this."""
@@ -185,6 +200,9 @@ class ScribbleDataModule(L.LightningDataModule):
             records = self.layout.records(self.root, names, self._kinds())
             tagged = [record.name for record in records if record.supervision == "tags"]
             tags = tags_of(self.layout, self.root, tagged) if tagged else {}
+            if self.pseudo_labels is not None:
+                folder = find_pseudo_label_folder(self.pseudo_labels, self.root)
+                records = with_pseudo_labels(records, folder)
             self._train = ScribbleDataset(
                 records,
                 self.layout,
@@ -209,16 +227,23 @@ class ScribbleDataModule(L.LightningDataModule):
                 f"{self.root / (self.layout.masks or 'masks')}: no mask for {some(missing)} of "
                 f"list {split!r}"
             )
-        return EvaluationDataset(records, self.layout, resize=self.resize)
+        return EvaluationDataset(
+            records, self.layout, resize=self.resize, tags=self._evaluation_tags(records)
+        )
+
+    def prediction_records(self) -> list[Record]:
+        """The pictures of ``images``, or of the list ``predicted_split``, without their masks."""
+        if self.images is not None:
+            return find_pictures(Path(self.images))
+        records = self.layout.evaluation_records(self.root, self.names(self.predicted_split))
+        return [replace(record, mask=None) for record in records]
 
     def prediction_dataset(self) -> EvaluationDataset:
-        """The pictures below ``images`` (or of the test list), without their masks."""
-        if self.images is None:
-            records = self.layout.evaluation_records(self.root, self.names("test"))
-            return EvaluationDataset(
-                [Record(r.name, r.image) for r in records], self.layout, resize=self.resize
-            )
-        return EvaluationDataset(find_pictures(Path(self.images)), self.layout, resize=self.resize)
+        """The pictures to predict, without those that are done already."""
+        records = [r for r in self.prediction_records() if r.name not in self.already_predicted]
+        # Pictures from elsewhere have neither scribbles nor tags.
+        tags = self._evaluation_tags(records) if self.images is None else None
+        return EvaluationDataset(records, self.layout, resize=self.resize, tags=tags)
 
     def check_training(self) -> LabelAudit:
         """Read every label and picture of the training set once; refuse what cannot be trained on.
@@ -234,6 +259,8 @@ class ScribbleDataModule(L.LightningDataModule):
             for r in self.train_dataset().records
         ]
         audit = self._audit(files)
+        if self.pseudo_labels is not None:
+            self._audit([(r.pseudo_label, r.image) for r in self.train_dataset().records])
         if audit.empty and not self.allow_empty:
             empty = [str(path) for path in audit.empty]
             raise DataError(
@@ -338,14 +365,14 @@ class ScribbleDataModule(L.LightningDataModule):
     def on_after_batch_transfer(
         self, batch: Batch | EvaluationBatch, dataloader_idx: int
     ) -> Batch | EvaluationBatch:
-        """Normalise on the device; pictures travel as uint8.
+        """Normalise training pictures on the device; they travel as uint8.
 
-        Convolutions are faster in the memory format channels_last, which they then keep.
+        Pictures to predict stay as they are, and bring what will normalise them: a large one must
+        not exist a second time as float.
         """
-        image = batch["image"].to(dtype=torch.float32, memory_format=torch.channels_last)
-        mean = image.new_tensor(self.mean)[:, None, None]
-        std = image.new_tensor(self.std)[:, None, None]
-        return {**batch, "image": (image / 255 - mean) / std}
+        if "size" in batch:
+            return {**batch, "normalise": self.normalise}
+        return {**batch, "image": self.normalise(batch["image"])}
 
     def _loader(
         self, dataset: EvaluationDataset, *, batch_size: int
@@ -366,6 +393,19 @@ class ScribbleDataModule(L.LightningDataModule):
     def _process(self) -> tuple[int, int]:
         return (
             (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        )
+
+    def _evaluation_tags(self, records: Sequence[Record]) -> Mapping[str, Tensor] | None:
+        source = self.evaluation_tags
+        if source == "none":
+            return None
+        names = [record.name for record in records]
+        if source == "file":
+            return tags_of(self.layout, self.root, names)
+        kind: Literal["scribble", "mask"] = source
+        return TagsFromLabels(
+            {r.name: r for r in self.layout.records(self.root, names, kind)},
+            num_classes=len(self.class_names),
         )
 
     def _kinds(self) -> Mapping[str, Supervision] | Supervision:

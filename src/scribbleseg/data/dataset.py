@@ -118,6 +118,12 @@ class ScribbleDataset(Dataset[Sample]):
         }
         if self.has_masks:
             sample["mask"] = _mask(mask)
+        if record.pseudo_label is not None:
+            sample["pseudo_label"] = _mask(self._label(record.pseudo_label, size, nothing))
+        if record.pseudo_confidence is not None:
+            sample["pseudo_confidence"] = tv_tensors.Mask(
+                torch.from_numpy(_confidence(record.pseudo_confidence, size))
+            )
         if self.background_prior == "hull":
             far = far_background(scribble, ignore_index=self.layout.ignore_index)
             sample["far_background"] = Region(torch.from_numpy(far))
@@ -143,11 +149,14 @@ class ScribbleDataset(Dataset[Sample]):
     def _settle(self, sample: Sample) -> Sample:
         """Final types; padding, whatever a transform filled it with, becomes unlabelled."""
         padding = ~sample["valid"].as_subclass(Tensor)
-        for key in ("scribble", "mask"):
+        for key in ("scribble", "mask", "pseudo_label"):
             if key in sample:
                 label = sample[key].as_subclass(Tensor).long()
                 label[padding] = self.layout.ignore_index
                 sample[key] = tv_tensors.Mask(label)
+        if "pseudo_confidence" in sample:
+            confidence = sample["pseudo_confidence"].as_subclass(Tensor).float() / 255
+            sample["pseudo_confidence"] = tv_tensors.Mask(confidence.masked_fill(padding, 0))
         if "far_background" in sample:
             sample["far_background"] = Region(
                 sample["far_background"].as_subclass(Tensor) & ~padding
@@ -162,12 +171,20 @@ class EvaluationDataset(Dataset[EvaluationSample]):
         records: Files of each image; ``mask`` may be None.
         layout: Classes, ignore index and picture mode.
         resize: Height and width of the network's input; None keeps the picture's size.
+        tags: Tags ``(K,)`` by image id, to which predictions are restricted; None for no
+            restriction.
     """
 
     def __init__(
-        self, records: Sequence[Record], layout: Layout, *, resize: tuple[int, int] | None = None
+        self,
+        records: Sequence[Record],
+        layout: Layout,
+        *,
+        resize: tuple[int, int] | None = None,
+        tags: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.records, self.layout, self.resize = list(records), layout, resize
+        self.tags = tags
 
     def __len__(self) -> int:
         """Number of images."""
@@ -180,13 +197,15 @@ class EvaluationDataset(Dataset[EvaluationSample]):
             DataError: A file cannot be read or contradicts another; the message names it.
         """
         record = self.records[index]
-        image = _image(read_image(record.image, self.layout.image_mode))
+        image = _image(read_image(record.image, self.layout.image_mode, record.page))
         size = (image.shape[-2], image.shape[-1])
         sample: EvaluationSample = {
             "name": record.name,
             "image": image if self.resize is None else resize(image, self.resize),
             "size": size,
         }
+        if self.tags is not None:
+            sample["tags"] = self.tags[record.name]
         if record.mask is not None:
             mask = read_label(record.mask)
             if mask.shape != size:
@@ -198,6 +217,16 @@ class EvaluationDataset(Dataset[EvaluationSample]):
             check_label(record.mask, mask, num_classes=num_classes, ignore_index=ignore_index)
             sample["mask"] = torch.from_numpy(mask.astype(np.int64))
         return sample
+
+
+def _confidence(path: Path, size: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    confidence = read_image(path, "L")
+    if confidence.shape != size:
+        raise DataError(
+            f"{path}: confidence is {confidence.shape[1]}x{confidence.shape[0]} but its "
+            f"picture {size[1]}x{size[0]} pixels"
+        )
+    return confidence
 
 
 def _image(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> tv_tensors.Image:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from scribbleseg.annotation.id_list import read_list, some
-from scribbleseg.annotation.image_file import IMAGE_SUFFIXES, ImageMode
+from scribbleseg.annotation.image_file import IMAGE_SUFFIXES, ImageMode, count_pages
 from scribbleseg.annotation.label_image import Color
 from scribbleseg.errors import ConfigError, DataError
 
@@ -16,6 +16,8 @@ Supervision = Literal["mask", "scribble", "tags"]
 
 LIST_FOLDERS = ("ImageSets", "ImageSets/Segmentation", "ImageSets/SegmentationAug")
 DATA_VARIABLE = "SCRIBBLESEG_DATA"
+MANY_PAGES = (".tif", ".tiff")
+"""Formats of which a file may hold several pictures."""
 
 
 class Generator(Protocol):
@@ -34,6 +36,10 @@ class Record:
     scribble: Path | None = None
     mask: Path | None = None
     supervision: Supervision = "scribble"
+    pseudo_label: Path | None = None
+    pseudo_confidence: Path | None = None
+    page: int = 0
+    """Page of a picture file that holds several."""
 
 
 @dataclass(frozen=True)
@@ -248,30 +254,40 @@ def find_images(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> 
     return found
 
 
-def find_pictures(folder: Path) -> list[Record]:
-    """Every picture below a folder, ids relative to it and without suffix.
+def find_pictures(source: Path) -> list[Record]:
+    """One picture file, or every picture below a folder.
+
+    Ids are relative to the folder and without suffix; each page of a file with several is a picture
+    ``<id>/<page>``, counted from 1.
 
     Raises:
-        DataError: The folder is missing or empty, or two pictures differ in their suffix alone.
+        DataError: There is nothing, or two pictures differ in their suffix alone.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    )
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder")
+    paths = [source]
+    folder = source.parent
+    if source.is_dir():
+        folder = source
+        paths = sorted(
+            path
+            for path in source.rglob("*")
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+        )
     if not paths:
         raise DataError(
-            f"{folder}: no pictures; looked for {', '.join(sorted(set(IMAGE_SUFFIXES)))}"
+            f"{source}: no pictures; looked for {', '.join(sorted(set(IMAGE_SUFFIXES)))}"
         )
     records: dict[str, Record] = {}
     for path in paths:
         name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in records:
+        if name in records or f"{name}/1" in records:
+            other = records.get(name) or records[f"{name}/1"]
             raise DataError(
-                f"{path} and {records[name].image.name} would both be predicted as {name}.png; "
-                "rename one"
+                f"{path} and {other.image.name} would both be predicted as {name}.png; rename one"
             )
-        records[name] = Record(name, path)
+        pages = count_pages(path) if path.suffix.lower() in MANY_PAGES else 1
+        for page in range(pages):
+            one = f"{name}/{page + 1}" if pages > 1 else name
+            records[one] = Record(one, path, page=page)
     return list(records.values())

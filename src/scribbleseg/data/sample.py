@@ -43,6 +43,10 @@ class Sample(TypedDict):
     mask: NotRequired[tv_tensors.Mask]
     """``(H, W)`` int64 full labels; present when any training image has a mask, all ignored for
     those that have none."""
+    pseudo_label: NotRequired[tv_tensors.Mask]
+    """``(H, W)`` int64 labels of a machine; the ignore index where it was undecided."""
+    pseudo_confidence: NotRequired[tv_tensors.Mask]
+    """``(H, W)`` float32: probability of the pseudo label, 0..1; 0 on padding."""
     far_background: NotRequired[Region]
     """``(H, W)`` bool: outside the convex hull of the un-cropped image's strokes, and valid."""
     tags: Tensor
@@ -62,6 +66,8 @@ class EvaluationSample(TypedDict):
     """Height and width of the picture in pixels, to which predictions go back."""
     mask: NotRequired[Tensor]
     """``(H, W)`` int64."""
+    tags: NotRequired[Tensor]
+    """``(K,)`` float, above 0 for the classes to which predictions are restricted."""
 
 
 Batch = dict[str, Any]
@@ -69,8 +75,8 @@ Batch = dict[str, Any]
 strings."""
 
 EvaluationBatch = dict[str, Any]
-"""Collated `EvaluationSample`: ``image`` ``(B, C, h, w)``; ``name``, ``size`` and ``mask`` are
-lists."""
+"""Collated `EvaluationSample`: ``image`` ``(B, C, h, w)`` uint8; ``tags`` ``(B, K)``; ``name``,
+``size`` and ``mask`` are lists; ``normalise`` makes the network's input."""
 
 
 def training_collate(samples: list[Sample]) -> Batch:
@@ -93,6 +99,8 @@ def evaluation_collate(samples: list[EvaluationSample]) -> EvaluationBatch:
     _check_one_size(samples, "set --data.eval_batch_size 1, or --data.resize")
     batch: EvaluationBatch = {key: [sample[key] for sample in samples] for key in samples[0]}  # type: ignore[literal-required]
     batch["image"] = torch.stack([image.as_subclass(Tensor) for image in batch["image"]])
+    if "tags" in batch:
+        batch["tags"] = torch.stack(batch["tags"])
     return batch
 
 

@@ -1,19 +1,22 @@
 """Image-level tags: which classes are in a picture, as a float vector with the background first."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from scribbleseg.annotation.id_list import some
-from scribbleseg.annotation.label_image import LabelImage
-from scribbleseg.data.layout import Layout
+from scribbleseg.annotation.label_image import LabelImage, read_label
+from scribbleseg.data.layout import Layout, Record
 from scribbleseg.errors import DataError
 
-__all__ = ["read_tags", "tags_from_label", "tags_of"]
+__all__ = ["TagSource", "TagsFromLabels", "read_tags", "tags_from_label", "tags_of"]
+
+TagSource = Literal["none", "scribble", "file", "mask"]
 
 
 def tags_from_label(label: LabelImage, *, num_classes: int) -> Tensor:
@@ -32,6 +35,37 @@ def tags_from_label(label: LabelImage, *, num_classes: int) -> Tensor:
     present = np.bincount(label.ravel(), minlength=num_classes)[:num_classes] > 0
     present[0] = True
     return torch.from_numpy(present).float()
+
+
+class TagsFromLabels(Mapping[str, Tensor]):
+    """Tags of each image's scribble or mask, read when they are asked for.
+
+    Args:
+        records: The image's files by its id; each with a scribble or a mask.
+        num_classes: Length K of the tags.
+    """
+
+    def __init__(self, records: Mapping[str, Record], *, num_classes: int) -> None:
+        self.records, self.num_classes = records, num_classes
+
+    def __getitem__(self, name: str) -> Tensor:
+        """``(K,)`` float.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+        record = self.records[name]
+        path = record.scribble or record.mask
+        assert path is not None
+        return tags_from_label(read_label(path), num_classes=self.num_classes)
+
+    def __iter__(self) -> Iterator[str]:
+        """Ids."""
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.records)
 
 
 def read_tags(path: Path, class_names: Sequence[str]) -> dict[str, Tensor]:

@@ -1,19 +1,24 @@
 """Storing predicted label maps as they come, so that no set of them has to fit into memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from scribbleseg.annotation.image_file import read_image
-from scribbleseg.annotation.label_image import write_label
+from scribbleseg.annotation.label_image import Color, LabelImage, write_label
 from scribbleseg.annotation.overlay import overlay
+from scribbleseg.annotation.whole_file import whole_file
+from scribbleseg.data.layout import Record
+from scribbleseg.inference.labels import Decision
 
-__all__ = ["LabelWriter"]
+__all__ = ["LabelWriter", "stored_label"]
+
+OVERLAY_SIDE = 4096
+"""Longest side of an overlay, pixels; it is there to be looked at."""
 
 
 class LabelWriter(L.Callback):
@@ -23,19 +28,19 @@ class LabelWriter(L.Callback):
         folder: Where ``<id>.png`` goes.
         palette: RGB of each class, 0..255.
         overlays: Folder for the tinted pictures; None for none.
-        pictures: Picture of each id, for overlays.
+        records: Files of each id, for overlays.
     """
 
     def __init__(
         self,
         folder: Path,
-        palette: Sequence[tuple[int, int, int]],
+        palette: Sequence[Color],
         *,
         overlays: Path | None = None,
-        pictures: dict[str, Path] | None = None,
+        records: Mapping[str, Record] | None = None,
     ) -> None:
         self.folder, self.palette = folder, palette
-        self.overlays, self.pictures = overlays, pictures or {}
+        self.overlays, self.records = overlays, records or {}
 
     def on_test_batch_end(
         self,
@@ -47,7 +52,8 @@ class LabelWriter(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write the maps of a batch."""
-        self._write(batch["name"], outputs["labels"])
+        for name, decision in zip(batch["name"], outputs["decisions"], strict=True):
+            self._write(name, decision)
 
     on_predict_batch_end = on_test_batch_end
 
@@ -55,13 +61,25 @@ class LabelWriter(L.Callback):
         """Nobody goes on to read the files before every process has written its own."""
         trainer.strategy.barrier()
 
-    def _write(self, names: Sequence[str], labels: Sequence[Tensor]) -> None:
-        for name, label in zip(names, labels, strict=True):
-            pixels = label.numpy()
-            stored = pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint16)
-            write_label(self.folder / f"{name}.png", stored, self.palette)
-            if self.overlays is not None:
-                path = self.overlays / f"{name}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                tinted = overlay(read_image(self.pictures[name]), stored, self.palette)
-                Image.fromarray(tinted).save(path)
+    on_predict_epoch_end = on_test_epoch_end
+
+    def _write(self, name: str, decision: Decision) -> None:
+        label = stored_label(decision)
+        if self.overlays is not None:
+            _write_overlay(self.overlays / f"{name}.png", self.records[name], label, self.palette)
+        # Last: a picture whose label is there is done.
+        write_label(self.folder / f"{name}.png", label, self.palette)
+
+
+def stored_label(decision: Decision) -> LabelImage:
+    """The label map as it goes to a file, uint8 or uint16."""
+    pixels = decision.label.numpy()
+    return pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint16)
+
+
+def _write_overlay(path: Path, record: Record, label: LabelImage, palette: Sequence[Color]) -> None:
+    picture = read_image(record.image, page=record.page)
+    step = -(-max(label.shape) // OVERLAY_SIDE)
+    tinted = overlay(picture[::step, ::step], label[::step, ::step], palette)
+    with whole_file(path) as unfinished:
+        Image.fromarray(tinted).save(unfinished, format="PNG")

@@ -5,6 +5,7 @@ from scribbleseg.methods.entropy_minimisation import EntropyMinimisation
 from scribbleseg.methods.full_supervision import FullSupervision
 from scribbleseg.methods.optimization import Optimization, learning_rate_factor
 from scribbleseg.methods.partial_cross_entropy import PartialCrossEntropy
+from scribbleseg.methods.self_training import SelfTraining
 
 __all__ = [
     "EntropyMinimisation",
@@ -13,6 +14,7 @@ __all__ = [
     "Optimization",
     "PartialCrossEntropy",
     "SegmentationTask",
+    "SelfTraining",
     "Terms",
     "learning_rate_factor",
 ]

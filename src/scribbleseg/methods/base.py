@@ -2,19 +2,21 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import lightning as L
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from scribbleseg.data.sample import Batch, EvaluationBatch
 from scribbleseg.errors import ConfigError
 from scribbleseg.evaluation.confusion import Scores, confusion_matrix
+from scribbleseg.inference import PROTOCOLS, Decision, Inference, Protocol, predict
 from scribbleseg.losses import far_background_loss
 from scribbleseg.methods.optimization import Optimization
 
@@ -48,6 +50,9 @@ class SegmentationTask(L.LightningModule, ABC):
             evaluated and saved; null for none.
         far_background_weight: Weight of the far-field term, which is added when
             ``data.background_prior`` is hull.
+        inference: Scales, mirror images, windows and refinement of ``validate``, ``test``,
+            ``predict`` and ``pseudolabel``. Validation during training takes one look at scale 1.
+        protocol: A published evaluation by name, instead of ``inference``.
     """
 
     uses: ClassVar[frozenset[str]]
@@ -65,6 +70,8 @@ class SegmentationTask(L.LightningModule, ABC):
         optimization: Optimization = Optimization(),
         ema_decay: float | None = None,
         far_background_weight: float = 1.0,
+        inference: Inference = Inference(),
+        protocol: Protocol | None = None,
     ) -> None:
         super().__init__()
         self.class_names, self.ignore_index = list(class_names), ignore_index
@@ -76,6 +83,8 @@ class SegmentationTask(L.LightningModule, ABC):
         self.net = network(len(self.class_names), in_channels).to(memory_format=torch.channels_last)
         self.confusion = np.zeros((len(self.class_names),) * 2, np.int64)
         self.terms: Terms = {}
+        self.inference = inference if protocol is None else PROTOCOLS[protocol]
+        self.wants_confidence = False
 
     @abstractmethod
     def training_loss(self, batch: Batch) -> tuple[Terms, Tensor]:
@@ -131,22 +140,21 @@ class SegmentationTask(L.LightningModule, ABC):
         average = get_ema_multi_avg_fn(self.ema_decay)  # type: ignore[no-untyped-call]
         return [WeightAveraging(multi_avg_fn=average)]
 
-    def predict_labels(self, batch: EvaluationBatch) -> list[Tensor]:
-        """One label map ``(H, W)`` a picture, at the picture's size, on the host.
-
-        The type is uint8, or int32 above 255 classes.
-        """
-        logits: Tensor = self.net(batch["image"])
-        dtype = torch.uint8 if len(self.class_names) <= 255 else torch.int32
-        labels = []
-        for one, size in zip(logits, batch["size"], strict=True):
-            full = (
-                one[None]
-                if one.shape[-2:] == size
-                else F.interpolate(one[None].float(), size, mode="bilinear")
-            )
-            labels.append(full[0].argmax(dim=0).to(dtype).cpu())
-        return labels
+    def decide(self, batch: EvaluationBatch, *, confidence: bool = False) -> list[Decision]:
+        """What is decided for each picture of a batch, at the picture's size, on the host."""
+        how = self.inference
+        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+            # Validation between training steps has no time for more than one look.
+            how = replace(how, scales=(1.0,), flip=False, refine="none")
+        return predict(
+            self.net,
+            batch["image"],
+            batch["size"],
+            batch["normalise"],
+            how,
+            tags=batch.get("tags"),
+            confidence=confidence,
+        )
 
     def on_validation_epoch_start(self) -> None:
         """Counts start at zero."""
@@ -154,9 +162,9 @@ class SegmentationTask(L.LightningModule, ABC):
 
     def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
         """Add a batch to the confusion matrix."""
-        for label, mask in zip(self.predict_labels(batch), batch["mask"], strict=True):
+        for decision, mask in zip(self.decide(batch), batch["mask"], strict=True):
             self.confusion += confusion_matrix(
-                label.numpy(),
+                decision.label.numpy(),
                 mask.cpu().numpy(),
                 num_classes=len(self.class_names),
                 ignore_index=self.ignore_index,
@@ -187,10 +195,10 @@ class SegmentationTask(L.LightningModule, ABC):
             "class_names": self.class_names,
         }
 
-    def test_step(self, batch: EvaluationBatch, batch_idx: int) -> dict[str, list[Tensor]]:
-        """Label maps, for the writer that stores them."""
-        return {"labels": self.predict_labels(batch)}
+    def test_step(self, batch: EvaluationBatch, batch_idx: int) -> dict[str, list[Decision]]:
+        """Label images, for the writer that stores them."""
+        return {"decisions": self.decide(batch)}
 
-    def predict_step(self, batch: EvaluationBatch, batch_idx: int) -> dict[str, list[Tensor]]:
-        """Label maps, for the writer that stores them."""
-        return {"labels": self.predict_labels(batch)}
+    def predict_step(self, batch: EvaluationBatch, batch_idx: int) -> dict[str, list[Decision]]:
+        """Label images, with confidence if a writer wants it."""
+        return {"decisions": self.decide(batch, confidence=self.wants_confidence)}

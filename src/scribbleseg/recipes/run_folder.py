@@ -3,10 +3,8 @@
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +14,7 @@ from typing import Any, Literal
 
 from scribbleseg.annotation.whole_file import remove_unfinished, whole_file
 from scribbleseg.errors import RunError
+from scribbleseg.recipes.folder_lock import FolderLock
 
 __all__ = ["RunFolder", "write_text"]
 
@@ -45,6 +44,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = FolderLock(path)
 
     @property
     def checkpoints(self) -> Path:
@@ -61,11 +61,6 @@ class RunFolder:
     def config(self) -> Path:
         """The complete, re-runnable config."""
         return self.path / "config.yaml"
-
-    @property
-    def lock(self) -> Path:
-        """Says which process works in the folder."""
-        return self.path / "lock"
 
     def checkpoint(self, name: str) -> Path:
         """The checkpoint ``last`` or ``best`` of this run, or the file a path names.
@@ -86,15 +81,10 @@ class RunFolder:
             RunError: The folder is in use, exists without ``resume`` or ``overwrite``, has nothing
                 to resume, or is no run.
         """
-        owner = self._owner()
-        if owner is not None:
-            raise RunError(
-                f"{self.path}: process {owner['pid']} on {owner['host']} works in this folder; "
-                "wait for it, or choose another --run "
-                f"(if that process is gone, delete {self.lock})"
-            )
+        self.lock.check()
         # A lock alone is what a process leaves that was killed at its very start.
-        occupied = self.path.is_dir() and any(path != self.lock for path in self.path.iterdir())
+        lock = self.lock.path
+        occupied = self.path.is_dir() and any(path != lock for path in self.path.iterdir())
         if mode == "new" and occupied:
             state = self.status().get("state", "no status")
             raise RunError(
@@ -124,24 +114,13 @@ class RunFolder:
         self.check(mode)
         if mode == "overwrite" and self.path.is_dir():
             shutil.rmtree(self.path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.lock.acquire()
         remove_unfinished(self.path)
         remove_unfinished(self.checkpoints)
-        owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
-        self.lock.unlink(
-            missing_ok=True
-        )  # left behind by a process that is gone, as `check` has seen
-        try:
-            with self.lock.open("x", encoding="utf-8") as file:
-                file.write(owner)
-        except FileExistsError:
-            raise RunError(
-                f"{self.path}: another process has just started in this folder"
-            ) from None
 
     def close(self) -> None:
         """Give the folder back."""
-        self.lock.unlink(missing_ok=True)
+        self.lock.release()
 
     def status(self) -> dict[str, Any]:
         """Content of ``status.json``; empty if there is none."""
@@ -185,18 +164,6 @@ class RunFolder:
             "\n".join(f"{name}\n{entry['text']}" for name, entry in stored.items()),
         )
 
-    def _owner(self) -> dict[str, Any] | None:
-        """Who holds the lock; None if nobody, or a process of this host that is gone."""
-        try:
-            owner: dict[str, Any] = json.loads(self.lock.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except json.JSONDecodeError:
-            return {"pid": "unknown", "host": "unknown host"}
-        if owner["host"] == socket.gethostname() and not _is_alive(owner["pid"]):
-            return None
-        return owner
-
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file completely or not at all."""
@@ -207,16 +174,6 @@ def write_text(path: Path, text: str) -> None:
 def _read_json(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return content
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's, but alive
-        return True
-    return True
 
 
 def _version(package: str) -> str | None:

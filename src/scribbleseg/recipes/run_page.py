@@ -12,6 +12,13 @@ from scribbleseg.recipes.run_folder import RunFolder
 
 __all__ = ["write_run_page"]
 
+SUPERVISION = {
+    "scribble": "scribbles",
+    "mask": "full masks",
+    "tags": "image tags",
+    "pseudo_label": "pseudo labels",
+}
+
 
 def write_run_page(
     folder: RunFolder,
@@ -80,10 +87,7 @@ def _training(training: dict[str, Any] | None) -> str:
     """What the network has learned from; nothing for weights that come from elsewhere."""
     if training is None:
         return ""
-    supervision = " and ".join(
-        {"scribble": "scribbles", "mask": "full masks", "tags": "image tags"}[kind]
-        for kind in training["supervision"]
-    )
+    supervision = " and ".join(SUPERVISION[kind] for kind in training["supervision"])
     share = training["labelled_fraction"]
     labelled = f" in which {share:.1%} of the pixels are labelled" if share else ""
     return f" on {training['images']} images with {supervision}{labelled},"

@@ -1,0 +1,159 @@
+"""``predict`` and ``pseudolabel``: label images of a whole folder or list, resumable."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from scribbleseg.cli.console import plain_console, say
+from scribbleseg.data.tags import TagSource
+from scribbleseg.errors import ConfigError
+from scribbleseg.inference import LabelWriter, PseudoLabelWriter
+from scribbleseg.inference.label_folder import LabelFolder, sha256_of
+from scribbleseg.recipes.checkpoint import load_weights
+from scribbleseg.recipes.pseudo_label_scores import score_pseudo_labels
+
+if TYPE_CHECKING:
+    from scribbleseg.cli.train import TrainingCLI
+
+__all__ = ["add_label_arguments", "predict", "write_pseudo_labels"]
+
+
+def add_label_arguments(command: str, parser: LightningArgumentParser) -> None:
+    """Options of one of the two commands."""
+    if command == "predict":
+        parser.add_argument(
+            "--out",
+            type=str | None,
+            default=None,
+            help="Folder for labels/ and overlays/ (default: RUN/predict).",
+        )
+        return
+    parser.add_argument(
+        "--out",
+        type=str | None,
+        default=None,
+        help="Folder of the pseudo labels (default: RUN/pseudo_labels).",
+    )
+    parser.add_argument(
+        "--split", type=str, default="train", help="List of images: train, val or test."
+    )
+    parser.add_argument(
+        "--threshold",
+        type=list[float] | float,
+        default=0.0,
+        help="Least probability of a label, 0..1: one for all classes, or one for each; below it a "
+        "pixel stays unlabelled.",
+    )
+    parser.add_argument(
+        "--tags",
+        type=TagSource,
+        default="scribble",
+        help="Labels are restricted to these classes of the image; file: of the dataset's tags.",
+    )
+    parser.add_argument(
+        "--scribbles",
+        type=bool,
+        default=True,
+        help="Strokes take the place of what the network says there.",
+    )
+
+
+def predict(cli: TrainingCLI) -> None:
+    """Predict pictures: ``labels/<id>.png`` of their size, ``overlays/<id>.png`` to look at."""
+    data = cli.datamodule
+    out = Path(cli.config.out or cli.run_folder.path / "predict")
+    folder = LabelFolder(out, out / "labels")
+    if data.images is None:
+        data.prepare_data()
+    records = {record.name: record for record in data.prediction_records()}
+    writer = LabelWriter(
+        folder.labels, data.layout.palette, overlays=out / "overlays", records=records
+    )
+    with cli.interruption:
+        _write(cli, folder, writer, list(records), {"images": data.images or data.lists["test"]})
+    if cli.trainer.is_global_zero:
+        folder.end(images=len(records))
+        say(f"{len(records)} label images in {folder.labels}, overlays beside them")
+
+
+def write_pseudo_labels(cli: TrainingCLI) -> None:
+    """Write labels and confidences of a list of the dataset, and score them where masks exist."""
+    data, config = cli.datamodule, cli.config
+    if data.images is not None:
+        raise ConfigError("data.images: pseudolabel takes a list of the dataset; see --split")
+    if config.split not in data.lists:
+        raise ConfigError(f"--split: {config.split!r} is not one of {', '.join(data.lists)}")
+    thresholds = _thresholds(config.threshold, data.class_names)
+    out = Path(config.out or cli.run_folder.path / "pseudo_labels")
+    folder = LabelFolder(out, out)
+    data.prepare_data()
+    data.predicted_split, data.evaluation_tags = config.split, config.tags
+    names = data.names(config.split)
+    scribbles = {name: data.layout.scribble_path(data.root, name) for name in names}
+    drawn = {name: path for name, path in scribbles.items() if path is not None}
+    cli.model.wants_confidence = True
+    writer = PseudoLabelWriter(
+        out,
+        data.layout.palette,
+        thresholds=thresholds,
+        ignore_index=data.ignore_index,
+        scribbles=drawn if config.scribbles else None,
+    )
+    settings = {
+        "split": data.lists[config.split],
+        "thresholds": thresholds,
+        "scribbles": config.scribbles,
+        "tags": data.evaluation_tags,
+    }
+    with cli.interruption:
+        _write(cli, folder, writer, names, settings)
+    if not cli.trainer.is_global_zero:
+        return
+    records = data.layout.evaluation_records(data.root, names)
+    report = score_pseudo_labels(
+        [(out / f"{record.name}.png", record.mask) for record in records],
+        data.class_names,
+        ignore_index=data.ignore_index,
+    )
+    folder.end(images=len(names), scores=report.as_dict())
+    report.print(plain_console())
+    say(f"{len(names)} pseudo labels in {out}")
+
+
+def _write(
+    cli: TrainingCLI,
+    folder: LabelFolder,
+    writer: LabelWriter | PseudoLabelWriter,
+    names: list[str],
+    settings: dict[str, Any],
+) -> None:
+    """Load the weights, and write the labels of all names that have none yet."""
+    checkpoint = cli.run_folder.checkpoint(cli.config.checkpoint)
+    load_weights(cli.model, checkpoint)
+    settings = {
+        "checkpoint": sha256_of(checkpoint),
+        "inference": asdict(cli.model.inference),
+        "resize": cli.datamodule.resize,
+        **settings,
+    }
+    folder.check(settings, resume=cli.config.resume)
+    cli.datamodule.already_predicted = folder.done(names)
+    if cli.trainer.is_global_zero:
+        folder.begin(settings)
+    if len(cli.datamodule.already_predicted) < len(names):
+        cli.trainer.callbacks += [cli.interruption, writer]  # type: ignore[attr-defined]
+        cli.trainer.predict(cli.model, cli.datamodule, return_predictions=False)
+
+
+def _thresholds(given: float | list[float], class_names: list[str]) -> list[float]:
+    values = given if isinstance(given, list) else [given] * len(class_names)
+    if len(values) != len(class_names) or not all(0 <= value <= 1 for value in values):
+        raise ConfigError(
+            f"--threshold: {given}; expected one value in 0..1, or one for each of the "
+            f"{len(class_names)} classes"
+        )
+    return values

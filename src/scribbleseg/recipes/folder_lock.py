@@ -1,0 +1,85 @@
+"""Two processes never work in one folder: a file that says who does."""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from scribbleseg.errors import RunError
+
+__all__ = ["FolderLock"]
+
+
+class FolderLock:
+    """The file ``lock`` of a folder, with the process and host that work there.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / "lock"
+
+    def check(self) -> None:
+        """Refuse a folder in which another process works.
+
+        Raises:
+            RunError: One does.
+        """
+        owner = self._owner()
+        if owner is not None:
+            raise RunError(
+                f"{self.folder}: process {owner['pid']} on {owner['host']} works in this folder; "
+                "wait for it, or choose another --run "
+                f"(if that process is gone, delete {self.path})"
+            )
+
+    def acquire(self) -> None:
+        """Take the folder.
+
+        Raises:
+            RunError: Another process works there.
+        """
+        self.check()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)  # left by a process that is gone, as `check` has seen
+        owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+        try:
+            with self.path.open("x", encoding="utf-8") as file:
+                file.write(owner)
+        except FileExistsError:
+            raise RunError(
+                f"{self.folder}: another process has just started in this folder"
+            ) from None
+
+    def release(self) -> None:
+        """Give the folder back."""
+        self.path.unlink(missing_ok=True)
+
+    def _owner(self) -> dict[str, Any] | None:
+        """Who holds the lock; None if nobody, or a process of this host that is gone."""
+        try:
+            owner: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except json.JSONDecodeError:
+            return {"pid": "unknown", "host": "unknown host"}
+        if owner["host"] == socket.gethostname() and not _is_alive(owner["pid"]):
+            return None
+        return owner
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, but alive
+        return True
+    return True

@@ -1,0 +1,201 @@
+"""Running a recipe: what is finished is skipped, what was killed goes on, what failed is named."""
+
+import hashlib
+import json
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from scribbleseg.annotation.whole_file import whole_file
+from scribbleseg.errors import Interrupted, RunError
+from scribbleseg.recipes.recipe import Recipe, Stage
+
+__all__ = ["STAGE_FILE", "Plan", "run_recipe"]
+
+STAGE_FILE = "stage.json"
+"""In a stage's folder once it is finished: what it was given and what came out."""
+
+OUTPUTS = {
+    "fit": "checkpoints/last.ckpt",
+    "pseudolabel": "manifest.json",
+    "predict": "manifest.json",
+}
+"""The file of a stage's folder that stands for its result."""
+
+STARTED = {"fit": "config.yaml", "pseudolabel": "manifest.json", "predict": "manifest.json"}
+"""The file that a stage which can be gone on with has written."""
+
+State = Literal["finished", "changed", "unfinished", "to do"]
+Runner = Callable[[Sequence[str]], int]
+"""Runs a command of ours and returns its exit code."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What running a recipe would do.
+
+    Args:
+        recipe: The recipe.
+        find_config: Says which file a config's name means.
+    """
+
+    recipe: Recipe
+    find_config: Callable[[str], Path]
+
+    def state(self, stage: Stage) -> State:
+        """How far a stage is; ``changed``: it is finished, but was given something else."""
+        record = self._record(stage)
+        if record is not None:
+            return "finished" if record["inputs"] == self.inputs(stage) else "changed"
+        started = self.recipe.stage_folder(stage.name) / STARTED[stage.command]
+        return "unfinished" if started.is_file() else "to do"
+
+    def arguments(self, stage: Stage) -> list[str]:
+        """The command line of a stage as it would be run now."""
+        extra = ["--resume"] if self.state(stage) == "unfinished" else []
+        return stage.arguments(self.recipe.stage_folder(stage.name), *extra)
+
+    def inputs(self, stage: Stage) -> dict[str, Any]:
+        """What a stage depends on: its options, its config's content, earlier results."""
+        inputs: dict[str, Any] = {
+            f"--{name}": value
+            for name, value in stage.options.items()
+            # Where the recipe lies is no input: its folder may be moved.
+            if not (isinstance(value, str) and str(self.recipe.folder) in value)
+        }
+        if "config" in stage.options:
+            content = self.find_config(str(stage.options["config"])).read_bytes()
+            inputs["config"] = hashlib.sha256(content).hexdigest()
+        for name in stage.needs:
+            earlier = next(one for one in self.recipe.stages if one.name == name)
+            record = self._record(earlier)
+            inputs[f"result of {name}"] = record["result"] if record else None
+        plain: dict[str, Any] = json.loads(json.dumps(inputs))
+        return plain
+
+    def changes(self, stage: Stage) -> list[str]:
+        """What differs from what a finished stage was given."""
+        record, now = self._record(stage), self.inputs(stage)
+        before = record["inputs"] if record else {}
+        return [
+            f"{name}: {_short(before.get(name))} -> {_short(now.get(name))}"
+            for name in sorted({*before, *now})
+            if before.get(name) != now.get(name)
+        ]
+
+    def print(self, console: Console) -> None:
+        """Print every stage, its state, and the command it is."""
+        table = Table(title=str(self.recipe.folder))
+        for column in ("stage", "state", "needs"):
+            table.add_column(column)
+        for stage in self.recipe.stages:
+            table.add_row(stage.name, self.state(stage), ", ".join(stage.needs) or "-")
+        console.print(table)
+        for stage in self.recipe.stages:
+            if self.state(stage) != "finished":
+                line = shlex.join(["scribbleseg", *self.arguments(stage)])
+                console.print(line, soft_wrap=True)
+
+    def begin_at(self, name: str) -> None:
+        """Delete the folders of a stage and of all after it, so that they are run anew.
+
+        Raises:
+            RunError: There is no such stage, or a folder is not that of a stage.
+        """
+        names = [stage.name for stage in self.recipe.stages]
+        if name not in names:
+            raise RunError(f"--from: no stage {name!r}; stages: {', '.join(names)}")
+        later = self.recipe.stages[names.index(name) :]
+        for stage in later:
+            folder = self.recipe.stage_folder(stage.name)
+            ours = [folder / STAGE_FILE, folder / STARTED[stage.command]]
+            if folder.is_dir() and any(folder.iterdir()) and not any(p.is_file() for p in ours):
+                raise RunError(f"{folder}: is not the folder of a stage; nothing was deleted")
+        for stage in later:
+            shutil.rmtree(self.recipe.stage_folder(stage.name), ignore_errors=True)
+
+    def finish(self, stage: Stage, seconds: float) -> None:
+        """Write down that a stage is finished.
+
+        Raises:
+            RunError: Its result is not there.
+        """
+        folder = self.recipe.stage_folder(stage.name)
+        result = folder / OUTPUTS[stage.command]
+        if not result.is_file():
+            raise RunError(f"{result}: stage {stage.name!r} ended without this result")
+        with result.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        record = {
+            "stage": stage.name,
+            "arguments": stage.arguments(folder),
+            "inputs": self.inputs(stage),
+            "result": digest,
+            "seconds": round(seconds, 1),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        with whole_file(folder / STAGE_FILE, durable=True) as unfinished:
+            unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+    def _record(self, stage: Stage) -> dict[str, Any] | None:
+        path = self.recipe.stage_folder(stage.name) / STAGE_FILE
+        if not path.is_file():
+            return None
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return record
+
+
+def run_recipe(plan: Plan, run: Runner, say: Callable[[str], None]) -> None:
+    """Run the stages that are not finished, in order.
+
+    Args:
+        plan: The recipe.
+        run: Runs one command and returns its exit code.
+        say: Prints a line.
+
+    Raises:
+        RunError: A stage was finished with other inputs, or failed; all results are kept.
+        Interrupted: A stage was asked to stop, and has saved.
+    """
+    stages = plan.recipe.stages
+    for number, stage in enumerate(stages, start=1):
+        folder = plan.recipe.stage_folder(stage.name)
+        title = f"stage {number} of {len(stages)}, {stage.name}"
+        state = plan.state(stage)
+        if state == "finished":
+            say(f"{title}: finished, in {folder}")
+            continue
+        if state == "changed":
+            raise RunError(
+                f"{folder}: stage {stage.name!r} was finished with other inputs: "
+                f"{'; '.join(plan.changes(stage)[:3])}; redo it and what follows with --from "
+                f"{stage.name}, or choose another --run"
+            )
+        arguments = plan.arguments(stage)
+        say(f"{title}: {shlex.join(['scribbleseg', *arguments])}")
+        started = time.monotonic()
+        code = run(arguments)
+        if code in {130, 143}:
+            raise Interrupted(
+                f"stage {stage.name!r} was stopped; the same command goes on with it", code - 128
+            )
+        if code:
+            kept = ", ".join(s.name for s in stages if plan.state(s) == "finished") or "none"
+            raise RunError(
+                f"stage {stage.name!r} failed with exit code {code}; what it said stands above. "
+                f"Finished stages are kept ({kept}); mend it and give the same command again"
+            )
+        plan.finish(stage, time.monotonic() - started)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."
