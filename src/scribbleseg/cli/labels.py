@@ -142,6 +142,7 @@ def _write(
     }
     folder.check(settings, resume=cli.config.resume)
     cli.datamodule.already_predicted = folder.done(names)
+    cli.datamodule.prediction_dataset()  # whatever is missing is said before the folder is made
     if cli.trainer.is_global_zero:
         folder.begin(settings)
     if len(cli.datamodule.already_predicted) < len(names):

@@ -68,8 +68,10 @@ class Plan:
         inputs: dict[str, Any] = {
             f"--{name}": value
             for name, value in stage.options.items()
-            # Where the recipe lies is no input: its folder may be moved.
-            if not (isinstance(value, str) and str(self.recipe.folder) in value)
+            # Paths are no inputs, what lies there is: folders may be moved.
+            if name != "config" and not (
+                isinstance(value, str) and str(self.recipe.folder) in value
+            )
         }
         if "config" in stage.options:
             content = self.find_config(str(stage.options["config"])).read_bytes()
