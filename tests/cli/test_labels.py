@@ -24,8 +24,8 @@ from scribbleseg.inference.pseudo_label import PseudoLabelWriter
 def run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     config = write_config(folder, drawn, batch_size=4)
-    assert main(["fit", "--config", config, "--run", str(folder / "run"),
-                 "--trainer.max_steps", "60", "--trainer.val_check_interval", "60"]) == 0  # fmt: skip
+    steps = ["--trainer.max_steps", "60", "--trainer.val_check_interval", "60"]
+    assert main(["fit", "--config", config, "--run", str(folder / "run"), *steps]) == 0
     return folder / "run"
 
 

@@ -83,7 +83,7 @@ def test_the_folder_is_looked_for_here_and_in_the_dataset(drawn: Path, tmp_path:
     assert path == drawn / "masks/cell 0.png"
     assert data.train_supervision == {"scribble", "pseudo_label"}
     with pytest.raises(
-        ConfigError, match="no folder 'msks'; looked for msks, .*scribbleseg pseudo"
+        ConfigError, match=r"no folder 'msks'; looked for msks, .*scribbleseg pseudo"
     ):
         ScribbleDataModule(str(drawn), pseudo_labels="msks").train_dataset()
 

@@ -86,23 +86,32 @@ def slide(net: Network, images: Tensor, how: Inference) -> Tensor:
     rows = window_starts(padded.shape[-2], wide_h, how.stride)
     columns = window_starts(padded.shape[-1], wide_w, how.stride)
     corners = list(product(range(len(images)), rows, columns))
-    total: Tensor | None = None
+    total = room = None
     for first in range(0, len(corners), how.windows_at_once):
         some = corners[first : first + how.windows_at_once]
         crops = torch.stack([padded[b, :, y : y + wide_h, x : x + wide_w] for b, y, x in some])
-        scores = _scores(net(crops), how)
+        logits = net(crops)
+        dtype = torch.promote_types(logits.dtype, torch.float32)
         if total is None:
-            shape = (len(images), scores.shape[1], *padded.shape[-2:])
-            total = scores.new_zeros(shape)
-        for (b, y, x), score in zip(some, scores, strict=True):
-            total[b, :, y : y + wide_h, x : x + wide_w] += score
+            total = logits.new_zeros(len(images), logits.shape[1], height, width, dtype=dtype)
+        for (b, y, x), window in zip(some, logits, strict=True):
+            # What lies on the padding is nobody's business.
+            seen, place = zip(
+                _meet(y - top, wide_h, height), _meet(x - left, wide_w, width), strict=True
+            )
+            scores = window[:, seen[0], seen[1]]
+            if how.combine == "cdsp_order":
+                # A window at a time into the same memory stays in the cache.
+                if room is None or room.shape != scores.shape:
+                    room = torch.empty_like(scores, dtype=dtype)
+                scores = torch.softmax(scores.to(dtype), dim=0, out=room)
+            total[b, :, place[0], place[1]] += scores
     assert total is not None
-    for axis, starts, window in ((-2, rows, wide_h), (-1, columns, wide_w)):
-        times = total.new_zeros(total.shape[axis])
-        for start in starts:
-            times[start : start + window] += 1
-        total /= times[:, None] if axis == -2 else times
-    return total[..., top : top + height, left : left + width]
+    if len(rows) * len(columns) > 1:
+        down = _times(rows, wide_h, top, height, total)
+        across = _times(columns, wide_w, left, width, total)
+        total /= down[:, None] * across
+    return total
 
 
 def fuse_views(
@@ -151,6 +160,24 @@ def resize_scores(scores: Tensor, size: tuple[int, int], how: Inference) -> Tens
     if scores.shape[-2:] == size:
         return scores
     return F.interpolate(scores[None], size, mode="bilinear", align_corners=how.align_corners)[0]
+
+
+def _meet(start: int, window: int, length: int) -> tuple[slice, slice]:
+    """Where a window and the picture meet along an axis: in the window, and in the picture.
+
+    >>> _meet(-2, 8, 5)
+    (slice(2, 7, None), slice(0, 5, None))
+    """
+    first, last = max(start, 0), min(start + window, length)
+    return slice(first - start, last - start), slice(first, last)
+
+
+def _times(starts: Sequence[int], window: int, before: int, length: int, like: Tensor) -> Tensor:
+    """How many windows cover each pixel of an axis."""
+    times = like.new_zeros(length)
+    for start in starts:
+        times[_meet(start - before, window, length)[1]] += 1
+    return times
 
 
 def _scores(logits: Tensor, how: Inference) -> Tensor:
