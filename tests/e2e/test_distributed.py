@@ -146,6 +146,19 @@ def test_counts_of_an_odd_number_of_images_are_those_of_one_process(
     assert sum(map(sum, alone["val"])) == 3 * 48 * 64
 
 
+def test_pseudo_labels_are_shared_out(run: Path, tmp_path: Path) -> None:
+    command = ["pseudolabel", "--run", str(run), "--threshold", "0.4", "--out"]
+    assert main([*command, str(tmp_path / "one"), *ONE]) == 0
+    code, said = forked(tmp_path, *command, str(tmp_path / "two"))
+    assert code == 0, said
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
+        for folder in ("one", "two")
+    )
+    assert len(one) == 17
+    assert one == two
+
+
 def test_a_stopped_run_goes_on_bit_for_bit(drawn: Path, run: Path, tmp_path: Path) -> None:
     """One of two processes is told to stop; both do, and both go on. Gradients are shared."""
     options = ["fit", "--run", str(tmp_path / "run")]

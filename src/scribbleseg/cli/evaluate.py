@@ -133,7 +133,8 @@ def _parser() -> ArgumentParser:
         "--ignore_index",
         type=int | None,
         default=None,
-        help="Label of pixels in the truth that do not count (default: 255, or that of --dataset).",
+        help="Label of pixels in the truth that do not count, and of those not drawn in "
+        "scribbles (default: 255, or that of --dataset).",
     )
     parser.add_argument(
         "--list",

@@ -74,7 +74,10 @@ def run(command: str, argv: Sequence[str]) -> int:
 
     # Imported here: --help needs no torch.
     from scribbleseg.exchange import export_onnx, open_model, push_to_hub, save_folder
+    from scribbleseg.exchange.hub import is_repository
 
+    if options.push and not is_repository(options.push):
+        raise ConfigError(f"--push: {options.push!r} is not user/model")
     networks = {} if options.network is None else _network(options.network)
     net, model = open_model(options.run, checkpoint=options.checkpoint, networks=networks)
     out = Path(options.out)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scribbleseg.cli.console import plain_console, say
+from scribbleseg.cli.leader import is_leader
 from scribbleseg.data.tags import TagSource
 from scribbleseg.errors import ConfigError
 from scribbleseg.inference import LabelWriter, PseudoLabelWriter
@@ -140,10 +141,11 @@ def _write(
         "resize": cli.datamodule.resize,
         **settings,
     }
-    folder.check(settings, resume=cli.config.resume)
+    if is_leader():
+        folder.check(settings, resume=cli.config.resume)
     cli.datamodule.already_predicted = folder.done(names)
     cli.datamodule.prediction_dataset()  # whatever is missing is said before the folder is made
-    if cli.trainer.is_global_zero:
+    if is_leader():
         folder.begin(settings)
     if len(cli.datamodule.already_predicted) < len(names):
         cli.trainer.callbacks += [cli.interruption, writer]  # type: ignore[attr-defined]
