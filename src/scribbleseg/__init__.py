@@ -10,11 +10,14 @@ from scribbleseg.lazy import lazy_names
 if TYPE_CHECKING:
     from scribbleseg.data import ScribbleDataModule, ScribbleDataset
     from scribbleseg.evaluation import Report, Scores
+    from scribbleseg.exchange import Predictor, load
+    from scribbleseg.inference import Inference
     from scribbleseg.methods import (
         EntropyMinimisation,
         FullSupervision,
         Optimization,
         PartialCrossEntropy,
+        SelfTraining,
     )
     from scribbleseg.networks import DeepLabV3Plus, PlainUNet, Segformer, UNet
 
@@ -24,15 +27,19 @@ __all__ = [
     "DeepLabV3Plus",
     "EntropyMinimisation",
     "FullSupervision",
+    "Inference",
     "Optimization",
     "PartialCrossEntropy",
     "PlainUNet",
+    "Predictor",
     "Report",
     "Scores",
     "ScribbleDataModule",
     "ScribbleDataset",
     "Segformer",
+    "SelfTraining",
     "UNet",
+    "load",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -40,11 +47,14 @@ __getattr__, __dir__ = lazy_names(
     {
         "data": ("ScribbleDataModule", "ScribbleDataset"),
         "evaluation": ("Report", "Scores"),
+        "exchange": ("Predictor", "load"),
+        "inference": ("Inference",),
         "methods": (
             "EntropyMinimisation",
             "FullSupervision",
             "Optimization",
             "PartialCrossEntropy",
+            "SelfTraining",
         ),
         "networks": ("DeepLabV3Plus", "PlainUNet", "Segformer", "UNet"),
     },

@@ -260,6 +260,26 @@ def test_weights_can_be_tested_without_their_run(
     assert "git revision" not in page
 
 
+def test_training_begins_with_the_weights_of_a_folder(
+    trained: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--run", str(trained), str(tmp_path / "model")]) == 0
+    fit = ["fit", "--config", write_config(tmp_path, drawn), "--trainer.max_steps", "1",
+           "--model.optimization.lr", "1e-12", "--initial_weights"]  # fmt: skip
+    assert main([*fit, str(tmp_path / "model"), "--run", str(tmp_path / "run")]) == 0
+    before, after = weights(trained), weights(tmp_path / "run")
+    assert all(
+        torch.allclose(before[name], after[name], atol=1e-6)
+        for name in before
+        if name.endswith(("weight", "bias"))
+    )
+    wider = ["--model.network.init_args.widths", "[8, 12, 24]"]
+    capsys.readouterr()
+    assert main([*fit, str(tmp_path / "model"), "--run", str(tmp_path / "w"), *wider]) == 2
+    assert "weights do not fit the network" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
 def test_an_empty_section_is_refused(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

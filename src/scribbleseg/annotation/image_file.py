@@ -16,6 +16,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "ImageMode",
     "count_pages",
+    "faithful",
     "image_size",
     "open_image",
     "read_image",
@@ -92,7 +93,7 @@ def verify_image(path: Path, mode: ImageMode = "RGB") -> tuple[int, int]:
     with open_image(path) as image:
         size = _upright_size(image)
         image.draft(mode, (1, 1))
-        _faithful(path, image)
+        faithful(path, image)
         image.load()
     return size
 
@@ -119,7 +120,7 @@ def read_image(path: Path, mode: ImageMode = "RGB", page: int = 0) -> NDArray[np
     with open_image(path) as image:
         if page:
             image.seek(page)
-        return np.array(_faithful(path, ImageOps.exif_transpose(image)).convert(mode))
+        return np.array(faithful(path, ImageOps.exif_transpose(image)).convert(mode))
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
@@ -128,7 +129,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return image.height, image.width
 
 
-def _faithful(path: Path, image: Image.Image) -> Image.Image:
+def faithful(path: Path, image: Image.Image) -> Image.Image:
     """The picture, opaque; refused if 8-bit RGB or grey would not be what it shows."""
     if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
         opaque = image.convert("RGBA")

@@ -23,6 +23,8 @@ COMMANDS = {
     "predict": ("train", "predict any picture, or folder of pictures, with a run"),
     "pseudolabel": ("train", "write the labels of a next stage with a run"),
     "run": ("run", "run the stages of a recipe, e.g. train, pseudo labels, train again"),
+    "export": ("export", "write a run's model as a folder or ONNX file for others"),
+    "convert": ("convert", "turn a published checkpoint into a model folder"),
     "check": ("check", "audit a dataset before training on it"),
     "evaluate": ("evaluate", "compare two folders of label images, whoever made them"),
 }

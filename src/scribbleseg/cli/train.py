@@ -173,6 +173,14 @@ class TrainingCLI(LightningCLI):
             if training
             else SUPPRESS,
         )
+        parser.add_argument(
+            "--initial_weights",
+            type=str | None,
+            default=None,
+            help="Model folder (of export or convert) from whose weights training begins."
+            if training
+            else SUPPRESS,
+        )
         if training:
             parser.add_argument(
                 "--overwrite", action="store_true", help="Delete the run folder first."
@@ -265,6 +273,11 @@ class TrainingCLI(LightningCLI):
                 check_identity(self.model, read_checkpoint(last), last)
             if mode == "resume":
                 self._check_same_config()
+            if last is None and self.config.initial_weights is not None:
+                # Imported here: only this reads what others have written.
+                from scribbleseg.exchange import initialise
+
+                initialise(self.model.net, self.config.initial_weights)
             if is_leader():
                 self._open_run(mode)
                 if mode == "resume" and last is None:

@@ -1,13 +1,18 @@
 """The plain 2-D U-Net of the cardiac (ACDC) literature, with configurable widths.
 
 Two 3x3 convolutions + batch norm + leaky ReLU a level, max pooling down, transposed convolutions
-up. With widths ``16, 32, 64, 128, 256`` and dropout ``0.05, 0.1, 0.2, 0.3, 0.5`` it is the network
-of WSL4MIS (Luo et al., MICCAI 2022, arXiv 2203.02106); with ``8 .. 128`` and no dropout it is the
-small network of our CPU-size ACDC setting.
+up. With widths ``8 .. 128`` and no dropout it is the small network of our CPU-size ACDC setting.
+Two published networks differ in details, which are arguments:
+
+* WSL4MIS (Luo et al., MICCAI 2022, arXiv 2203.02106): widths ``16, 32, 64, 128, 256``, dropout
+  ``0.05, 0.1, 0.2, 0.3, 0.5``, ``upsampling="bilinear"`` (its code asks for transposed convolutions
+  but does not pass that on) and ``conv_bias=True``.
+* CSPNet's U-Net for ACDC: widths ``64 .. 1024``, ``activation="relu"``, ``classifier_kernel=1``.
 """
 
 import itertools
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +30,12 @@ class PlainUNet(nn.Module):
         in_channels: Channels of the image, 1 for grey.
         widths: Channels of each level, finest first; ``len(widths) - 1`` poolings.
         dropout: Dropout rate inside each encoder level, finest first; empty for none.
+        upsampling: 2x2 transposed convolutions, or 1x1 convolutions and bilinear interpolation
+            with aligned corners.
+        activation: Leaky ReLU (slope 0.01) or ReLU.
+        conv_bias: Whether the 3x3 convolutions of the levels have a bias, which the batch norm
+            behind them cancels.
+        classifier_kernel: Pixels a side of the last convolution.
 
     >>> net = PlainUNet(4, 1, widths=(2, 4))
     >>> [tuple(f.shape) for f in net.features(torch.zeros(1, 1, 6, 8))]
@@ -40,6 +51,10 @@ class PlainUNet(nn.Module):
         *,
         widths: Sequence[int] = (16, 32, 64, 128, 256),
         dropout: Sequence[float] = (),
+        upsampling: Literal["transposed", "bilinear"] = "transposed",
+        activation: Literal["leaky_relu", "relu"] = "leaky_relu",
+        conv_bias: bool = False,
+        classifier_kernel: Literal[1, 3] = 3,
     ) -> None:
         super().__init__()
         if len(widths) < 2:
@@ -56,19 +71,21 @@ class PlainUNet(nn.Module):
 
         self.stride = 2 ** (len(widths) - 1)
         self.encoder = nn.ModuleList(
-            _double_conv(width_in, width, rate)
+            _double_conv(width_in, width, rate, conv_bias, activation)
             for width_in, width, rate in zip(
                 (in_channels, *widths[:-1]), widths, rates, strict=True
             )
         )
         self.pool = nn.MaxPool2d(2)
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(coarse, fine, 2, stride=2) for fine, coarse in fine_to_coarse
+            _upsampling(coarse, fine, upsampling) for fine, coarse in fine_to_coarse
         )
         self.decoder = nn.ModuleList(
-            _double_conv(2 * fine, fine, 0.0) for fine, _ in fine_to_coarse
+            _double_conv(2 * fine, fine, 0.0, conv_bias, activation) for fine, _ in fine_to_coarse
         )
-        self.classifier = nn.Conv2d(widths[0], num_classes, 3, padding=1)
+        self.classifier = nn.Conv2d(
+            widths[0], num_classes, classifier_kernel, padding=classifier_kernel // 2
+        )
 
     def features(self, image: Tensor) -> list[Tensor]:
         """The decoder's feature maps, finest first.
@@ -99,13 +116,22 @@ class PlainUNet(nn.Module):
         return crop_like(self.head(self.features(pad_to_multiple(image, self.stride))), image)
 
 
-def _double_conv(channels_in: int, channels: int, dropout: float) -> nn.Sequential:
+def _double_conv(
+    channels_in: int, channels: int, dropout: float, bias: bool, activation: str
+) -> nn.Sequential:
+    rectifier = nn.ReLU if activation == "relu" else nn.LeakyReLU
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels, 3, padding=1, bias=False),
+        nn.Conv2d(channels_in, channels, 3, padding=1, bias=bias),
         nn.BatchNorm2d(channels),
-        nn.LeakyReLU(inplace=True),
+        rectifier(inplace=True),
         nn.Dropout(dropout),
-        nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+        nn.Conv2d(channels, channels, 3, padding=1, bias=bias),
         nn.BatchNorm2d(channels),
-        nn.LeakyReLU(inplace=True),
+        rectifier(inplace=True),
     )
+
+
+def _upsampling(coarse: int, fine: int, how: str) -> nn.Module:
+    if how == "transposed":
+        return nn.ConvTranspose2d(coarse, fine, 2, stride=2)
+    return nn.Sequential(nn.Conv2d(coarse, fine, 1), nn.UpsamplingBilinear2d(scale_factor=2))
