@@ -147,7 +147,9 @@ def test_views_are_fused_as_blpseg_does(case: Case) -> None:
         restored = case["normalised"] * (0.229, 0.224, 0.225) + (0.485, 0.456, 0.406)
         prob = mean.softmax(dim=0).float().numpy()
         label = dense_crf(prob, (255 * restored).astype(np.uint8), CRF_PRESETS["blpseg"]).argmax(0)
-        assert (label != case["prediction"]).mean() < 0.01
+        # Two correct lattices differ in one pixel of a hundred after one iteration; without the
+        # CRF one in ten would.
+        assert (label != case["prediction"]).mean() < 0.02
     else:
         np.testing.assert_array_equal(mean.argmax(dim=0).numpy(), case["prediction"])
 

@@ -120,7 +120,10 @@ def read_image(path: Path, mode: ImageMode = "RGB", page: int = 0) -> NDArray[np
     with open_image(path) as image:
         if page:
             image.seek(page)
-        return np.array(faithful(path, ImageOps.exif_transpose(image)).convert(mode))
+        # Each of these steps copies the picture, even where there is nothing to do.
+        turned = ImageOps.exif_transpose(image) if EXIF_ORIENTATION in image.getexif() else image
+        plain = faithful(path, turned)
+        return np.array(plain if plain.mode == mode else plain.convert(mode))
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:

@@ -197,7 +197,11 @@ class EvaluationDataset(Dataset[EvaluationSample]):
             DataError: A file cannot be read or contradicts another; the message names it.
         """
         record = self.records[index]
-        image = _image(read_image(record.image, self.layout.image_mode, record.page))
+        pixels = read_image(record.image, self.layout.image_mode, record.page)
+        # A view: of a large picture there is no second copy.
+        image = tv_tensors.Image(
+            torch.from_numpy(pixels).reshape(*pixels.shape[:2], -1).movedim(-1, 0)
+        )
         size = (image.shape[-2], image.shape[-1])
         sample: EvaluationSample = {
             "name": record.name,

@@ -98,7 +98,8 @@ def evaluation_collate(samples: list[EvaluationSample]) -> EvaluationBatch:
     """
     _check_one_size(samples, "set --data.eval_batch_size 1, or --data.resize")
     batch: EvaluationBatch = {key: [sample[key] for sample in samples] for key in samples[0]}  # type: ignore[literal-required]
-    batch["image"] = torch.stack([image.as_subclass(Tensor) for image in batch["image"]])
+    images = [image.as_subclass(Tensor) for image in batch["image"]]
+    batch["image"] = torch.stack(images) if len(images) > 1 else images[0][None]
     if "tags" in batch:
         batch["tags"] = torch.stack(batch["tags"])
     return batch

@@ -226,7 +226,7 @@ def _refined(prob: Tensor, image: Tensor, how: Inference) -> Tensor:
     # Imported here: compiling costs seconds, and only some test protocols ask for it.
     from scribbleseg.inference.dense_crf import CRF_PRESETS, dense_crf
 
-    picture: NDArray[np.uint8] = image.permute(1, 2, 0).cpu().numpy()
+    picture: NDArray[np.uint8] = image.permute(1, 2, 0).squeeze(-1).cpu().numpy()
     refined = dense_crf(
         prob.float().cpu().numpy(), picture, CRF_PRESETS[how.refine.removeprefix("crf_")]
     )

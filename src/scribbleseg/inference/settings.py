@@ -58,7 +58,7 @@ class Inference:
     round_sizes: Literal["nearest", "down"] = "nearest"
     resize_labels: bool = False
     refine: Refine = "none"
-    tile: int = 2560
+    tile: int = 2048
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.

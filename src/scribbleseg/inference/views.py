@@ -144,7 +144,7 @@ def fuse_views(
                 mean = how.over_flips == "mean"
                 score = (scores[0] + scores[1]) / 2 if mean else torch.maximum(*scores)
             if count == 1:
-                fused.append(_owned(score, view))
+                fused.append(score if len(how.scales) == 1 else _owned(score, view))
             elif how.over_scales == "mean":
                 fused[index] += score.to(fused[index].device)
             else:
