@@ -35,6 +35,7 @@ from scribbleseg.evaluation import (
     compare_label_images,
     draw_examples,
     read_volumes,
+    write_image_csv,
 )
 from scribbleseg.inference import LabelWriter
 from scribbleseg.methods.base import SegmentationTask
@@ -345,17 +346,19 @@ class TrainingCLI(LightningCLI):
         predictions = {
             record.name: folder.path / "predictions" / f"{record.name}.png" for record in records
         }
+        scribbles = {r.name: layout.scribble_path(data.root, r.name) for r in records}
         report = compare_label_images(
             [(record.name, predictions[record.name], record.mask) for record in records],
             layout.class_names,
             ignore_index=layout.ignore_index,
             volumes=read_volumes(data.root / layout.volumes) if layout.volumes else (),
+            scribbles={name: path for name, path in scribbles.items() if path is not None},
         )
         examples = [
             Example(
                 name=r.name,
                 image=r.image,
-                scribble=layout.scribble_path(data.root, r.name),
+                scribble=scribbles[r.name],
                 prediction=predictions[r.name],
                 mask=r.mask,
             )
@@ -373,6 +376,7 @@ class TrainingCLI(LightningCLI):
             ),
         )
         self._publish("test", report)
+        write_image_csv(folder.path / "per_image.csv", report)
         page = write_run_page(
             folder,
             report,
