@@ -1,10 +1,13 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.golden_cases import Case, golden
 
-from scribbleseg.evaluation import Scores, confusion_matrix
+from scribbleseg.evaluation import Scores, confusion, confusion_matrix
+from scribbleseg.evaluation.confusion import count_pairs
 
 
 def test_hand_values() -> None:
@@ -81,3 +84,71 @@ def test_matches_blpseg(case: Case) -> None:
         100 * np.nan_to_num(scores.iou), case["iou_percent"], rtol=1e-9, atol=1e-9
     )
     np.testing.assert_allclose(100 * scores.miou_all, case["miou_percent"], rtol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 9999),
+    shape=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    kinds=st.tuples(*[st.sampled_from([np.uint8, np.uint16, np.int64])] * 2),
+)
+def test_pairs_are_counted_as_one_by_one(
+    seed: int, shape: tuple[int, int], kinds: tuple[type, type]
+) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = (rng.integers(0, 256, (7, 9)).astype(kind) for kind in kinds)
+    expected = np.zeros(shape, np.int64)
+    for a, b in zip(first.ravel(), second.ravel(), strict=True):
+        if a < shape[0] and b < shape[1]:
+            expected[a, b] += 1
+    np.testing.assert_array_equal(count_pairs(first, second, shape), expected)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32])
+def test_large_images_are_counted_in_parts(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    pair = [rng.integers(0, 4, (50, 41)).astype(kind) for _ in range(2)]
+    whole = confusion_matrix(*pair, num_classes=4)
+    monkeypatch.setattr(confusion, "EXACT", 100)
+    monkeypatch.setattr(confusion, "BLOCK", 100)
+    np.testing.assert_array_equal(confusion_matrix(*pair, num_classes=4), whole)
+    assert whole.sum() == 50 * 41
+
+
+def test_more_pixels_than_float32_can_count() -> None:
+    """The counts come from OpenCV as float32, in which 2**24 + 1 is no number."""
+    label = np.zeros((4097, 4097), np.uint8)
+    assert confusion_matrix(label, label, num_classes=2)[0, 0] == 4097**2
+
+
+def test_any_value_can_stand_for_void() -> None:
+    mask, prediction = np.array([[0, 1, 2, -1]]), np.array([[0, 1, 1, 1]])
+    for kind, void, counted in ((np.int64, -1, 3), (np.uint8, 255, 3), (np.uint8, 1, 2)):
+        counts = confusion_matrix(
+            prediction.astype(kind), mask.astype(kind), num_classes=3, ignore_index=void
+        )
+        assert counts.sum() == counted
+    columns = np.asfortranarray(np.tile(mask, (3, 1)).astype(np.uint8))
+    assert confusion_matrix(columns, columns, num_classes=3).tolist() == (3 * np.eye(3)).tolist()
+
+
+def test_six_times_as_fast_as_masks_of_each_class() -> None:
+    """Measured 25 to 40 times; benchmarks/evaluation.py has the numbers."""
+    rng = np.random.default_rng(0)
+    mask, prediction = (rng.integers(0, 21, (375, 500), dtype=np.uint8) for _ in range(2))
+
+    def by_class() -> list[int]:
+        valid = mask != 255
+        return [int(((prediction == k) & (mask == k) & valid).sum()) for k in range(21)]
+
+    def ours() -> list[int]:
+        return np.diag(confusion_matrix(prediction, mask, num_classes=21)).tolist()
+
+    assert ours() == by_class()
+    seconds: dict[str, list[float]] = {"ours": [], "by_class": []}
+    for _ in range(7):
+        for function in (ours, by_class):
+            started = time.perf_counter()
+            function()
+            seconds[function.__name__].append(time.perf_counter() - started)
+    assert np.median(seconds["by_class"]) > 6 * np.median(seconds["ours"])

@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ from PIL import Image
 from tests.drawn import CLASSES
 
 from scribbleseg.annotation import read_label, write_label
-from scribbleseg.evaluation import Example, Report, compare_label_images, write_page
+from scribbleseg.evaluation import (
+    DistanceProfile,
+    Example,
+    Report,
+    compare_label_images,
+    write_page,
+)
 from scribbleseg.evaluation.volumes import VolumeScores
 
 PALETTE = [(0, 0, 0), (255, 0, 255), (0, 255, 255)]
@@ -62,7 +69,8 @@ def scored(drawn: Path, tmp_path: Path) -> tuple[Report, list[Example]]:
             )
         )
     pairs = [(e.name, e.prediction, e.mask) for e in examples if e.mask is not None]
-    return compare_label_images(pairs, CLASSES), examples
+    scribbles = {e.name: e.scribble for e in examples if e.scribble is not None}
+    return compare_label_images(pairs, CLASSES, scribbles=scribbles), examples
 
 
 def read(path: Path) -> Reader:
@@ -79,7 +87,7 @@ def write(path: Path, report: Report, examples: list[Example], **options: Any) -
 
 def test_scores_of_single_images(scored: tuple[Report, list[Example]]) -> None:
     report, _ = scored
-    values = [report.image_scores[name] for name in NAMES]
+    values = [report.image_scores[name].scores.miou for name in NAMES]
     assert values[0] == 1
     assert values == sorted(values, reverse=True)
 
@@ -129,6 +137,51 @@ def test_the_numbers_are_those_of_the_report(
     assert f"{report.scores.miou:.3f}" in page.text
     shares = 100 * report.counts / report.counts.sum(axis=1, keepdims=True)
     assert f"{shares[1, 0]:.0f}" in page.cells
+    assert report.boundary is not None
+    assert report.image_means is not None
+    for values in (report.boundary.iou, report.image_means.dice):
+        assert {f"{value:.3f}" for value in values} <= set(page.cells)
+    assert "2 % of the image's diagonal" in " ".join(page.text.split())
+
+
+def test_distance_from_the_strokes(scored: tuple[Report, list[Example]], tmp_path: Path) -> None:
+    report, examples = scored
+    profile = report.scribble_distance
+    assert profile is not None
+    page = write(tmp_path / "index.html", report, examples)
+    section = page.text.split("Where it fails")[1].split("What is taken for what")[0]
+    assert profile.summary() in section
+    assert "11 images with strokes" in " ".join(section.split())
+    assert "without any" not in section
+    for name, accuracy in zip(profile.bins, profile.accuracy, strict=False):
+        assert name in section
+        assert f"{accuracy:.3f}" in section
+    without = replace(report, scribble_distance=None)
+    assert "Where it fails" not in write(tmp_path / "a.html", without, examples).text
+    nowhere = replace(
+        report, scribble_distance=DistanceProfile(0 * profile.pixels, 0 * profile.right, 0, 11)
+    )
+    page = write(tmp_path / "b.html", nowhere, examples)
+    assert "11 images without any are left out" in page.text
+    assert "nan" not in page.text
+
+
+def test_what_was_left_out_is_said(scored: tuple[Report, list[Example]], tmp_path: Path) -> None:
+    report, examples = scored
+    page = write(tmp_path / "a.html", replace(report, skipped={"x": "x.png: <bad>"}), examples)
+    assert "1 of 12 images are in no number" in page.text
+    assert "x.png: <bad>" in page.text
+    assert "in no number" not in write(tmp_path / "b.html", report, examples).text
+
+
+def test_without_pictures_and_config_the_tables_remain(
+    scored: tuple[Report, list[Example]], tmp_path: Path
+) -> None:
+    page = write(tmp_path / "index.html", scored[0], [])
+    assert page.images == []
+    assert "All images" not in page.text
+    assert "Complete config" not in page.text
+    assert "Complete config" in write(tmp_path / "a.html", scored[0], [], config="a: 1").text
 
 
 def test_curves_and_few_images(scored: tuple[Report, list[Example]], tmp_path: Path) -> None:

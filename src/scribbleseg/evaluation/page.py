@@ -1,18 +1,21 @@
 """The report of a run: one HTML file without anything outside it, for people who did not run it."""
 
 import base64
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scribbleseg.annotation.label_image import Color
 from scribbleseg.annotation.whole_file import whole_file
+from scribbleseg.evaluation.loss_curves import draw_curves
 from scribbleseg.evaluation.picture import Example, draw_examples
-from scribbleseg.evaluation.report import Report, mean_of_defined
+from scribbleseg.evaluation.report import Report
+from scribbleseg.evaluation.scribble_distance import READING
+from scribbleseg.evaluation.undefined import mean_of_defined, shown
 
 __all__ = ["write_page"]
 
@@ -43,13 +46,14 @@ def write_page(
     Args:
         path: The HTML file.
         report: Scores, with those of each image.
-        examples: Files of every image in the report; the worst, median and best are drawn.
+        examples: Files of every image in the report; the worst, median and best are drawn. None
+            where there are no pictures.
         palette: RGB of each class.
         title: Heading.
         subtitle: Line below it.
         summary: What was trained and tested, in a sentence or two.
         facts: How it was made.
-        config: Complete config, folded.
+        config: Complete config, folded; left out if there is none.
         metrics_csv: Loss log, for the curves.
     """
     # Imported here: pages are written at the end of a run only.
@@ -68,7 +72,12 @@ def write_page(
         classes=_classes(report, palette),
         volumes=len(report.volumes.names) if report.volumes is not None else 0,
         confusion=_confusion(report),
-        curves=_curves(metrics_csv) if metrics_csv is not None and metrics_csv.is_file() else None,
+        distance=_distance(report),
+        omissions=report.omissions(),
+        boundary_ratio=f"{100 * report.boundary.dilation_ratio:g} %" if report.boundary else "",
+        curves=_embedded(draw_curves(metrics_csv), "png")
+        if metrics_csv is not None and metrics_csv.is_file()
+        else None,
         groups=_groups(report, examples, palette),
         facts=facts,
         config=config,
@@ -80,17 +89,21 @@ def write_page(
 def _numbers(report: Report) -> list[dict[str, str]]:
     scores = report.scores
     numbers = [
-        ("mean IoU", _number(scores.miou), "overlap with the truth, mean over classes; 1 is best"),
-        ("pixel accuracy", _number(scores.pixel_accuracy), "share of all pixels that are right"),
+        ("mean IoU", shown(scores.miou), "overlap with the truth, mean over classes; 1 is best"),
+        ("pixel accuracy", shown(scores.pixel_accuracy), "share of all pixels that are right"),
     ]
+    if report.boundary is not None:
+        numbers.append(
+            (
+                "boundary IoU",
+                shown(report.boundary.miou),
+                "the same overlap, of strips along the contours only",
+            )
+        )
     if report.volumes is not None:
         volumes = report.volumes
         numbers += [
-            (
-                "mean Dice, 3-D",
-                _number(mean_of_defined(volumes.mean_dice)),
-                "overlap of the volumes",
-            ),
+            ("mean Dice, 3-D", shown(mean_of_defined(volumes.mean_dice)), "overlap of the volumes"),
             (
                 "mean HD95",
                 _with_unit(mean_of_defined(volumes.mean_hd95), "mm"),
@@ -101,28 +114,72 @@ def _numbers(report: Report) -> list[dict[str, str]]:
     return [{"name": n, "value": v, "meaning": m} for n, v, m in numbers]
 
 
-def _classes(report: Report, palette: Sequence[Color]) -> list[dict[str, Any]]:
-    scores = report.scores
+def _classes(report: Report, palette: Sequence[Color]) -> dict[str, Any]:
+    """Table of the classes: what a bar is drawn for, and further columns where they are known."""
+    scores, means = report.scores, report.image_means
     truth = report.counts.sum(axis=1)
-    rows = []
-    for index, name in enumerate(report.class_names):
-        row = {
+    columns: dict[str, list[str]] = {"found": _texts(scores.accuracy), "Dice": _texts(scores.dice)}
+    if report.boundary is not None:
+        columns["boundary IoU"] = _texts(report.boundary.iou)
+    if means is not None:
+        columns["image Dice"] = _texts(means.dice)
+    if means is not None and means.hd95 is not None:
+        columns["HD95 px"] = _texts(means.hd95, 1)
+    if report.volumes is not None:
+        volumes = report.volumes
+        for heading, values, digits in (
+            ("Dice 3-D", volumes.mean_dice, 3),
+            ("HD95 mm", volumes.mean_hd95, 1),
+        ):
+            texts = dict(zip(volumes.class_names, _texts(values, digits), strict=True))
+            columns[heading] = [texts.get(name, "") for name in report.class_names]
+    columns["pixels"] = [f"{share:.1%}" for share in truth / max(truth.sum(), 1)]
+    rows = [
+        {
             "name": name,
             "color": "#{:02x}{:02x}{:02x}".format(*palette[index]),
-            "iou": _number(scores.iou[index]),
-            "width": round(100 * float(np.nan_to_num(scores.iou[index])), 1),
-            "accuracy": _number(scores.accuracy[index]),
-            "dice": _number(scores.dice[index]),
-            "pixels": f"{truth[index] / max(truth.sum(), 1):.1%}",
-            "dice_3d": "",
-            "hd95": "",
+            "iou": shown(scores.iou[index]),
+            "width": _percent(scores.iou[index]),
+            "cells": [texts[index] for texts in columns.values()],
         }
-        if report.volumes is not None and name in report.volumes.class_names:
-            place = list(report.volumes.class_names).index(name)
-            row["dice_3d"] = _number(report.volumes.mean_dice[place])
-            row["hd95"] = _number(report.volumes.mean_hd95[place], 1)
-        rows.append(row)
-    return rows
+        for index, name in enumerate(report.class_names)
+    ]
+    return {"columns": list(columns), "rows": rows}
+
+
+def _distance(report: Report) -> dict[str, Any] | None:
+    """Accuracy by distance from the nearest stroke, of all pixels and of each class."""
+    profile = report.scribble_distance
+    if profile is None:
+        return None
+    bins = zip(
+        profile.bins,
+        profile.accuracy,
+        profile.share_of_pixels,
+        profile.share_of_errors,
+        strict=False,
+    )
+    return {
+        "summary": f"{profile.summary()} {READING}",
+        "images": profile.images,
+        "undrawn": profile.undrawn,
+        "names": profile.bins,
+        "rows": [
+            {
+                "name": name,
+                "accuracy": shown(accuracy),
+                "width": _percent(accuracy),
+                "pixels": f"{pixels:.1%}",
+                "errors": f"{errors:.1%}" if np.isfinite(errors) else "-",
+                "errors_width": _percent(errors),
+            }
+            for name, accuracy, pixels, errors in bins
+        ],
+        "classes": [
+            {"name": name, "cells": _texts(values[: len(profile.bins)], 2)}
+            for name, values in zip(report.class_names, profile.class_accuracy, strict=True)
+        ],
+    }
 
 
 def _confusion(report: Report) -> dict[str, Any]:
@@ -156,7 +213,7 @@ def _confusion(report: Report) -> dict[str, Any]:
 def _groups(
     report: Report, examples: Sequence[Example], palette: Sequence[Color]
 ) -> list[dict[str, str]]:
-    scores = report.image_scores
+    scores = {name: image.scores.miou for name, image in report.image_scores.items()}
     ranked = sorted(
         (example for example in examples if np.isfinite(scores.get(example.name, np.nan))),
         key=lambda example: scores[example.name],
@@ -185,63 +242,17 @@ def _groups(
     return groups
 
 
-def _curves(path: Path) -> str | None:
-    """Loss terms and validation score against the step."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    names = [name for name in (rows[0] if rows else {}) if name.startswith(("loss/", "val/"))]
-    series = {
-        name: np.array([(int(row["step"]), float(row[name])) for row in rows if row[name]])
-        for name in names
-    }
-    # With a single term the total is the same line again.
-    if len([name for name in series if name.startswith("loss/")]) == 2:
-        series.pop("loss/total", None)
-    figure = Figure(figsize=(9.2, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes: Any = figure.subplots(1, 2)
-    for axis, prefix, label in ((axes[0], "loss/", "loss"), (axes[1], "val/", "validation")):
-        for index, (name, points) in enumerate(
-            (name, points) for name, points in series.items() if name.startswith(prefix)
-        ):
-            if not len(points):
-                continue
-            color = f"C{index}"
-            short = name.removeprefix(prefix)
-            if prefix == "loss/":
-                axis.plot(*points.T, color=color, alpha=0.25, linewidth=0.8)
-                steps, values = points.T
-                axis.plot(steps, _smooth(values), color=color, label=short)
-            else:
-                axis.plot(*points.T, color=color, marker="o", markersize=3, label=short)
-        axis.set_xlabel("step")
-        axis.set_title(label, fontsize=10)
-        axis.grid(alpha=0.3)
-        if axis.has_data():
-            axis.legend(fontsize=8, frameon=False)
-        else:
-            axis.set_visible(False)
-    memory = io.BytesIO()
-    figure.savefig(memory, dpi=100, format="png")
-    return _embedded(memory.getvalue(), "png")
-
-
-def _smooth(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, Any]:
-    """Running mean over a twentieth of the log."""
-    width = max(1, len(values) // 20)
-    padded = np.concatenate([np.full(width - 1, values[0]), values])
-    return np.convolve(padded, np.ones(width) / width, mode="valid")
-
-
 def _embedded(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _number(value: Any, digits: int = 3) -> str:
-    return f"{value:.{digits}f}" if np.isfinite(value) else "-"
+def _texts(values: NDArray[np.float64], digits: int = 3) -> list[str]:
+    return [shown(value, digits) for value in values]
+
+
+def _percent(share: float) -> float:
+    """Width of a bar; 0 where nothing is defined."""
+    return round(100 * float(np.nan_to_num(share)), 1)
 
 
 def _with_unit(value: float, unit: str) -> str:

@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from rich.table import Table
 
 from scribbleseg.errors import DataError
+from scribbleseg.evaluation.means_table import means_table
+from scribbleseg.evaluation.surface import hausdorff95
+from scribbleseg.evaluation.undefined import mean_of_defined
 
 __all__ = [
     "Volume",
     "VolumeScores",
     "dice",
-    "hausdorff95",
     "read_volumes",
     "score_volumes",
-    "surface_distances",
 ]
 
 Bools = NDArray[np.bool_]
@@ -83,52 +84,6 @@ def dice(prediction: Bools, truth: Bools) -> float:
     return 2 * int((prediction & truth).sum()) / size if size else float("nan")
 
 
-def hausdorff95(prediction: Bools, truth: Bools, spacing: Sequence[float]) -> float:
-    """95th percentile of the distances between two surfaces; NaN if a region is empty.
-
-    The distances of both directions are pooled before the percentile (linear interpolation) is
-    taken, as in the evaluation of WSL4MIS; some tools report the larger of the two directed
-    percentiles instead.
-
-    Args:
-        prediction: Region, any number of axes.
-        truth: Region of the same shape.
-        spacing: Voxel distance along each axis; the result has its unit.
-
-    >>> hausdorff95(np.array([1, 0, 0, 0], bool), np.array([0, 0, 0, 1], bool), [2.0])
-    6.0
-    """
-    if not prediction.any() or not truth.any():
-        return float("nan")
-    return float(np.percentile(np.concatenate(surface_distances(prediction, truth, spacing)), 95))
-
-
-def surface_distances(
-    prediction: Bools, truth: Bools, spacing: Sequence[float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distance of every surface voxel to the other region's surface, in both directions.
-
-    The surface is the region minus its erosion by one voxel (face neighbours); beyond the border of
-    the array counts as outside.
-
-    Args:
-        prediction: Region that is not empty, any number of axes.
-        truth: Region of the same shape that is not empty.
-        spacing: Voxel distance along each axis; the result has its unit.
-    """
-    # The distances between two surfaces do not depend on anything outside the box around both.
-    box = ndimage.find_objects((prediction | truth).astype(np.int8))[0]
-    ours, theirs = _surface(prediction[box]), _surface(truth[box])
-    to_theirs = ndimage.distance_transform_edt(~theirs, sampling=spacing)
-    to_ours = ndimage.distance_transform_edt(~ours, sampling=spacing)
-    return to_theirs[ours], to_ours[theirs]
-
-
-def _surface(region: Bools) -> Bools:
-    inner: Bools = ndimage.binary_erosion(region)
-    return region & ~inner
-
-
 @dataclass(frozen=True)
 class VolumeScores:
     """Scores of every volume and class; class 0, the background, is left out.
@@ -155,12 +110,48 @@ class VolumeScores:
     @property
     def mean_dice(self) -> NDArray[np.float64]:
         """``(K-1,)`` mean over the volumes that count."""
-        return _mean(self.dice)
+        mean: NDArray[np.float64] = mean_of_defined(self.dice)
+        return mean
 
     @property
     def mean_hd95(self) -> NDArray[np.float64]:
         """``(K-1,)`` mean over the volumes where it is defined, mm."""
-        return _mean(self.hd95)
+        mean: NDArray[np.float64] = mean_of_defined(self.hd95)
+        return mean
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "count": len(self.names),
+            "mean_dice": mean_of_defined(self.mean_dice),
+            "mean_hd95_mm": mean_of_defined(self.mean_hd95),
+            "classes": {
+                name: {
+                    "dice": self.mean_dice[index],
+                    "hd95_mm": self.mean_hd95[index],
+                    "empty_prediction": self.empty_prediction[index],
+                    "empty_truth": self.empty_truth[index],
+                    "empty_both": self.empty_both[index],
+                }
+                for index, name in enumerate(self.class_names)
+            },
+            "each": [
+                {"name": name, "dice": dices, "hd95_mm": distances}
+                for name, dices, distances in zip(self.names, self.dice, self.hd95, strict=True)
+            ],
+        }
+
+    def table(self) -> Table:
+        """The means and what is left out of them, for the terminal."""
+        return means_table(
+            f"{len(self.names)} volumes, 3-D at native resolution",
+            self.class_names,
+            self.mean_dice,
+            self.mean_hd95,
+            (self.empty_prediction, self.empty_truth, self.empty_both),
+            unit="mm",
+            background=False,
+        )
 
 
 def score_volumes(
@@ -201,11 +192,3 @@ def score_volumes(
         empty_truth=empty[1, 0],
         empty_both=empty[0, 0],
     )
-
-
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    counted = ~np.isnan(values)
-    total, number = np.where(counted, values, 0).sum(axis=0), counted.sum(axis=0)
-    mean = np.full(values.shape[1], np.nan)
-    np.divide(total, number, out=mean, where=number > 0)
-    return mean
