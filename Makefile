@@ -51,6 +51,9 @@ docs: .venv/dev.stamp  ## the manual, into site/
 bench: .venv/dev.stamp  ## speed against stated baselines (accuracy runs: see docs/benchmarks)
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/dense_crf.py
+	$(BIN)/python benchmarks/evaluation.py
 
 clean:  ## remove what is built; runs/ and .venv stay
 	rm -rf site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -40,7 +40,9 @@ def main() -> None:
         refinement()
 
 
-def compare(step: str, baseline: str, ours: Callable[[], object], theirs: Callable[[], object]) -> None:
+def compare(
+    step: str, baseline: str, ours: Callable[[], object], theirs: Callable[[], object]
+) -> None:
     """Time two ways alternately and print a row."""
     times: list[list[float]] = [[], []]
     for repetition in range(REPETITIONS + 1):  # the first one warms up
@@ -173,9 +175,9 @@ def large_picture() -> None:
     with torch.inference_mode():
         predict(net, images, [(side, side)], Normalisation(MEAN, STD), Inference(window=(512, 512)))
     print(
-        f"{side} x {side}, windows of 512, {classes} classes: peak {peak_megabytes() - before:.0f} MB "
-        f"above the picture (the label image is {side * side / 1e6:.0f} MB), "
-        f"{time.perf_counter() - started:.0f} s"
+        f"{side} x {side}, windows of 512, {classes} classes: peak "
+        f"{peak_megabytes() - before:.0f} MB above the picture (the label image is "
+        f"{side * side / 1e6:.0f} MB), {time.perf_counter() - started:.0f} s"
     )
 
 

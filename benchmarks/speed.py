@@ -14,14 +14,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from skimage.morphology import convex_hull_image
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from scribbleseg.annotation import far_background
 from scribbleseg.data.sample import Region
 from scribbleseg.data.transforms import RandomCrop, RandomScale
-from scribbleseg.evaluation.confusion import confusion_matrix
 from scribbleseg.losses import far_background_loss, mean_entropy, partial_cross_entropy
 from scribbleseg.networks import PlainUNet
 
@@ -50,7 +48,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print("| step | ours, ms | baseline | baseline, ms | baseline / ours |")
     print("| --- | --- | --- | --- | --- |")
-    for make in (losses, hull, counts, transforms, network):
+    for make in (losses, hull, transforms, network):
         for comparison in make():
             ours, theirs = best_times(comparison.ours, comparison.theirs)
             print(
@@ -132,25 +130,6 @@ def hull() -> list[Comparison]:
             "scikit-image `convex_hull_image`, negated",
             lambda: far_background(label),
             lambda: ~convex_hull_image(label != 255),
-        )
-    ]
-
-
-def counts() -> list[Comparison]:
-    """The confusion matrix of one image, 21 classes."""
-    rng = np.random.default_rng(0)
-    mask = rng.integers(0, 21, (375, 500), dtype=np.uint8)
-    mask[rng.random(mask.shape) < 0.05] = 255
-    prediction = rng.integers(0, 21, mask.shape, dtype=np.uint8)
-    tensors = torch.from_numpy(prediction), torch.from_numpy(mask).long()
-    return [
-        Comparison(
-            "`confusion_matrix`, 375 x 500, 21 classes",
-            "torchmetrics, validation off",
-            lambda: confusion_matrix(prediction, mask, num_classes=21),
-            lambda: multiclass_confusion_matrix(
-                *tensors, num_classes=21, ignore_index=255, validate_args=False
-            ),
         )
     ]
 

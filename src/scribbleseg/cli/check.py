@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from jsonargparse import ArgumentError, ArgumentParser
 
 from scribbleseg.cli.console import plain_console
 from scribbleseg.cli.explain import explain
 from scribbleseg.data.dataset_audit import audit_dataset
-from scribbleseg.data.layouts import layout_names, load_layout
+from scribbleseg.data.layouts import layout_called_like, load_layout
 from scribbleseg.data.supervision import KINDS
 from scribbleseg.errors import ConfigError, DataError
 
@@ -68,7 +67,9 @@ def run(command: str, argv: Sequence[str]) -> int:
             f"--supervision: {options.supervision!r} is not one of {', '.join(KINDS)}"
         )
 
-    layout, root = load_layout(options.layout or _layout_of(options.dataset), options.dataset)
+    layout, root = load_layout(
+        options.layout or layout_called_like(options.dataset), options.dataset
+    )
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
     lists = {split: options[split] for split in ("train", "val", "test")}
@@ -82,10 +83,3 @@ def run(command: str, argv: Sequence[str]) -> int:
     else:
         report.print(plain_console())
     return report.exit_code
-
-
-def _layout_of(dataset: str) -> str:
-    """The layout that a folder's name says; one with a ``dataset.yaml`` describes itself."""
-    path = Path(dataset)
-    described = (path / "dataset.yaml").is_file()
-    return path.name if path.name in layout_names() and not described else "folder"

@@ -12,7 +12,7 @@ from scribbleseg import __version__
 from scribbleseg.annotation.image_file import IMAGE_SUFFIXES, verify_image
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.explain import explain
-from scribbleseg.data.layouts import layout_names, load_layout
+from scribbleseg.data.layouts import layout_called_like, load_layout
 from scribbleseg.errors import ConfigError, DataError
 from scribbleseg.evaluation import (
     Example,
@@ -199,7 +199,7 @@ def _truth(options: Namespace) -> Truth:
     """What the dataset says, and over it what was given by name."""
     masks = Path(options.masks) if options.masks else None
     if options.dataset is not None:
-        layout = options.layout or _layout_of(Path(options.dataset))
+        layout = options.layout or layout_called_like(options.dataset)
         truth = Truth.of_dataset(*load_layout(layout, options.dataset), masks)
     elif options.layout is not None:
         raise ConfigError("--layout describes a --dataset; give both, or neither")
@@ -220,12 +220,6 @@ def _truth(options: Namespace) -> Truth:
     if options.volumes is not None:
         truth = replace(truth, volumes=_path_or_none(options.volumes))
     return truth
-
-
-def _layout_of(dataset: Path) -> str:
-    """The layout that a folder's name says; one with a ``dataset.yaml`` describes itself."""
-    described = (dataset / "dataset.yaml").is_file()
-    return dataset.name if dataset.name in layout_names() and not described else "folder"
 
 
 def _path_or_none(text: str) -> Path | None:

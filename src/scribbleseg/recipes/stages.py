@@ -69,9 +69,8 @@ class Plan:
             f"--{name}": value
             for name, value in stage.options.items()
             # Paths are no inputs, what lies there is: folders may be moved.
-            if name != "config" and not (
-                isinstance(value, str) and str(self.recipe.folder) in value
-            )
+            if name != "config"
+            and not (isinstance(value, str) and str(self.recipe.folder) in value)
         }
         if "config" in stage.options:
             content = self.find_config(str(stage.options["config"])).read_bytes()

@@ -13,7 +13,7 @@ from pathlib import Path
 from scribbleseg.data.layout import Layout, find_root
 from scribbleseg.errors import ConfigError
 
-__all__ = ["layout_names", "load_layout"]
+__all__ = ["layout_called_like", "layout_names", "load_layout"]
 
 
 def layout_names() -> list[str]:
@@ -23,6 +23,17 @@ def layout_names() -> list[str]:
     True
     """
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def layout_called_like(dataset: str) -> str:
+    """The layout that a folder's name says; one with a ``dataset.yaml`` describes itself.
+
+    >>> layout_called_like("somewhere/acdc"), layout_called_like("mydata")
+    ('acdc', 'folder')
+    """
+    path = Path(dataset)
+    described = (path / "dataset.yaml").is_file()
+    return path.name if path.name in layout_names() and not described else "folder"
 
 
 def load_layout(name: str, root: str) -> tuple[Layout, Path]:
