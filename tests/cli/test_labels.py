@@ -81,6 +81,25 @@ def test_predict_goes_on_where_it_was(
     assert contents(tmp_path / "out") == whole
 
 
+def test_unreadable_pictures_are_skipped_on_request_only(
+    run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(3):
+        shutil.copy(drawn / f"images/cell {index}.png", tmp_path / f"{index}.png")
+    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:-200])
+    predict = ["predict", "--run", str(run), "--data.images", str(tmp_path)]
+    out = tmp_path / "out"
+    assert main([*predict, "--out", str(out)]) == 2
+    assert "1.png: cannot be read" in capsys.readouterr().err
+    assert main([*predict, "--out", str(out), "--resume", "--skip_unreadable"]) == 0
+    said = capsys.readouterr().out
+    assert f"skipped {tmp_path / '1.png'}: cannot be read" in said
+    assert "2 label images in" in said
+    assert "1 pictures skipped" in said
+    assert sorted(path.name for path in (out / "labels").iterdir()) == ["0.png", "2.png"]
+    assert list(json.loads((out / "manifest.json").read_text())["skipped"]) == ["1"]
+
+
 def test_folders_that_are_not_ours(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

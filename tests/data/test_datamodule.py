@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from scribbleseg.annotation import read_label, write_label
 from scribbleseg.data import ScribbleDataModule
@@ -164,3 +165,20 @@ def test_pictures_to_predict(drawn: Path, tmp_path: Path) -> None:
     shutil.copy(drawn / "images/cell 0.png", tmp_path / "a.PNG")
     with pytest.raises(DataError, match=r"would both be predicted as a\.png; rename one"):
         module(drawn, images=str(tmp_path)).prediction_dataset()
+
+
+def test_pictures_of_one_size_are_predicted_together(drawn: Path) -> None:
+    data = ScribbleDataModule(str(drawn), eval_batch_size=3, images=str(drawn / "images"))
+    assert [len(batch["name"]) for batch in data.predict_dataloader()] == [3, 3, 3, 2]
+    data.eval_batch_size = 1
+    assert all(len(batch["name"]) == 1 for batch in data.predict_dataloader())
+
+
+def test_pictures_of_many_sizes_are_predicted_one_by_one(drawn: Path, tmp_path: Path) -> None:
+    for index in range(2):
+        with Image.open(drawn / f"images/cell {index}.png") as image:
+            image.resize((40 + index, 30)).save(tmp_path / f"{index}.png")
+    data = ScribbleDataModule(str(drawn), eval_batch_size=2, images=str(tmp_path))
+    assert [len(batch["name"]) for batch in data.predict_dataloader()] == [1, 1]
+    data.resize = (32, 32)
+    assert [len(batch["name"]) for batch in data.predict_dataloader()] == [2]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from scribbleseg.annotation.image_file import verify_image
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.leader import is_leader
+from scribbleseg.data.layout import Record
 from scribbleseg.data.tags import TagSource
-from scribbleseg.errors import ConfigError
+from scribbleseg.errors import ConfigError, DataError
 from scribbleseg.inference import LabelWriter, PseudoLabelWriter
 from scribbleseg.inference.label_folder import LabelFolder, sha256_of
 from scribbleseg.recipes.checkpoint import load_weights
@@ -19,6 +23,7 @@ from scribbleseg.recipes.pseudo_label_scores import score_pseudo_labels
 
 if TYPE_CHECKING:
     from scribbleseg.cli.train import TrainingCLI
+    from scribbleseg.data import ScribbleDataModule
 
 __all__ = ["add_label_arguments", "predict", "write_pseudo_labels"]
 
@@ -31,6 +36,11 @@ def add_label_arguments(command: str, parser: LightningArgumentParser) -> None:
             type=str | None,
             default=None,
             help="Folder for labels/ and overlays/ (default: RUN/predict).",
+        )
+        parser.add_argument(
+            "--skip_unreadable",
+            action="store_true",
+            help="Leave pictures out that cannot be read, and name them.",
         )
         return
     parser.add_argument(
@@ -74,11 +84,17 @@ def predict(cli: TrainingCLI) -> None:
     writer = LabelWriter(
         folder.labels, data.layout.palette, overlays=out / "overlays", records=records
     )
+    skipped = _unreadable(data, records) if cli.config.skip_unreadable else {}
+    names = [name for name in records if name not in skipped]
+    data.left_out = frozenset(skipped)
     with cli.interruption:
-        _write(cli, folder, writer, list(records), {"images": data.images or data.lists["test"]})
+        _write(cli, folder, writer, names, {"images": data.images or data.lists["test"]})
     if cli.trainer.is_global_zero:
-        folder.end(images=len(records))
-        say(f"{len(records)} label images in {folder.labels}, overlays beside them")
+        folder.end(images=len(names), skipped=skipped)
+        for reason in skipped.values():
+            say(f"skipped {reason}")
+        left = f", {len(skipped)} pictures skipped" if skipped else ""
+        say(f"{len(names)} label images in {folder.labels}, overlays beside them{left}")
 
 
 def write_pseudo_labels(cli: TrainingCLI) -> None:
@@ -143,13 +159,29 @@ def _write(
     }
     if is_leader():
         folder.check(settings, resume=cli.config.resume)
-    cli.datamodule.already_predicted = folder.done(names)
+    done = folder.done(names)
+    cli.datamodule.left_out |= done
     cli.datamodule.prediction_dataset()  # whatever is missing is said before the folder is made
     if is_leader():
         folder.begin(settings)
-    if len(cli.datamodule.already_predicted) < len(names):
+    if len(done) < len(names):
         cli.trainer.callbacks += [cli.interruption, writer]  # type: ignore[attr-defined]
         cli.trainer.predict(cli.model, cli.datamodule, return_predictions=False)
+
+
+def _unreadable(data: ScribbleDataModule, records: Mapping[str, Record]) -> dict[str, str]:
+    """What is wrong with each picture that cannot be read."""
+
+    def reason(record: Record) -> str | None:
+        try:
+            verify_image(record.image, data.layout.image_mode)
+        except DataError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        reasons = zip(records, pool.map(reason, records.values()), strict=True)
+        return {name: text for name, text in reasons if text is not None}
 
 
 def _thresholds(given: float | list[float], class_names: list[str]) -> list[float]:

@@ -67,6 +67,7 @@ OPTIONS = (
     "checkpoint",
     "out",
     "split",
+    "skip_unreadable",
     "threshold",
     "scribbles",
     "tags",

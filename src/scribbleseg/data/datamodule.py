@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 from scribbleseg.annotation.audit import LabelAudit, audit_labels
 from scribbleseg.annotation.id_list import some
+from scribbleseg.annotation.image_file import image_size
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
 from scribbleseg.data.layout import Record, Supervision, find_pictures
 from scribbleseg.data.layouts import load_layout
@@ -133,7 +134,7 @@ class ScribbleDataModule(L.LightningDataModule):
         self.seed, self.images = seed, images
         self.pseudo_labels, self.evaluation_tags = pseudo_labels, evaluation_tags
         self.predicted_split = "test"
-        self.already_predicted: frozenset[str] = frozenset()
+        self.left_out: frozenset[str] = frozenset()
         self.audit: LabelAudit | None = None
         self._train: ScribbleDataset | None = None
         self._checked: set[str] = set()
@@ -239,8 +240,8 @@ class ScribbleDataModule(L.LightningDataModule):
         return [replace(record, mask=None) for record in records]
 
     def prediction_dataset(self) -> EvaluationDataset:
-        """The pictures to predict, without those that are done already."""
-        records = [r for r in self.prediction_records() if r.name not in self.already_predicted]
+        """The pictures to predict, without those ``left_out``: done already, or not readable."""
+        records = [r for r in self.prediction_records() if r.name not in self.left_out]
         # Pictures from elsewhere have neither scribbles nor tags.
         tags = self._evaluation_tags(records) if self.images is None else None
         return EvaluationDataset(records, self.layout, resize=self.resize, tags=tags)
@@ -356,11 +357,14 @@ class ScribbleDataModule(L.LightningDataModule):
         return self._loader(self.evaluation_dataset("test"), batch_size=self.eval_batch_size)
 
     def predict_dataloader(self) -> DataLoader[EvaluationSample]:
-        """Pictures to predict, in order; one at a time where they may differ in size."""
-        one_size = self.resize is not None
-        return self._loader(
-            self.prediction_dataset(), batch_size=self.eval_batch_size if one_size else 1
+        """Pictures to predict, in order; one at a time where they differ in size."""
+        dataset = self.prediction_dataset()
+        one_size = self.resize is not None or (
+            self.eval_batch_size > 1
+            and len({image_size(record.image) for record in dataset.records}) == 1
+            and not any(record.page for record in dataset.records)
         )
+        return self._loader(dataset, batch_size=self.eval_batch_size if one_size else 1)
 
     def on_after_batch_transfer(
         self, batch: Batch | EvaluationBatch, dataloader_idx: int

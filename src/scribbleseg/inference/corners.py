@@ -35,7 +35,7 @@ def connected_corners(
     >>> corner
     array([[1, 2, 3]], dtype=int32)
     >>> neighbor[:, 2].tolist()  # of corner 2, on either side along the three axes
-    [[0, 3], [0, 0], [1, 0]]
+    [[0, 0], [0, 3], [1, 0]]
     """
     d, pixels = stride.size, simplex.size
     recent = np.full(RECENT, EMPTY, np.int64)
