@@ -75,8 +75,23 @@ def desk(workplace: Path) -> Path:
     for name in ("train.txt", "test.txt"):  # as the page asks for
         assert (workplace / "mydata" / name).is_file()
     (workplace / "photos").mkdir()
-    Image.new("RGB", (120, 80), (90, 120, 60)).save(workplace / "photos/one.jpg")
+    picture = Image.new("RGB", (120, 80), (90, 120, 60))
+    for name in ("photos/one.jpg", "picture.jpg", "one.jpg", "two.jpg"):
+        picture.save(workplace / name)
+    fewer_shapes(workplace / "runs/data/shapes")
     return workplace
+
+
+def fewer_shapes(root: Path) -> None:
+    """The embedded example with shorter lists."""
+    whole = root.resolve()
+    root.unlink()
+    (root / "ImageSets").mkdir(parents=True)
+    for folder in ("images", "masks", "scribbles"):
+        (root / folder).symlink_to(whole / folder)
+    for path in (whole / "ImageSets").iterdir():
+        first = path.read_text().splitlines()[:24]
+        (root / "ImageSets" / path.name).write_text("\n".join(first) + "\n")
 
 
 def test_the_pages_have_lines() -> None:
@@ -90,6 +105,9 @@ def test_lines_run(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for line in lines(page):
         if not is_real(line):
             run(line)
+    names: dict[str, object] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S):
+        exec(compile(block, str(page), "exec"), names)
 
 
 @pytest.mark.data

@@ -69,7 +69,8 @@ def wait_for_death(lock: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_and_stopped_recipes_end_as_whole_ones_do(recipe: Path, tmp_path: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:  # in one process: half the time
+    in_this_process = pytest.MonkeyPatch.context  # half the time
+    with in_this_process() as patch:
         patch.setattr("scribbleseg.cli.run.run_in_child", main)
         assert main(["run", str(recipe), "--run", str(tmp_path / "whole")]) == 0
     run = tmp_path / "killed"
@@ -88,7 +89,9 @@ def test_killed_and_stopped_recipes_end_as_whole_ones_do(recipe: Path, tmp_path:
     assert "stage 'student' was stopped; the same command goes on with it" in said
     assert json.loads((run / "student/status.json").read_text())["state"] == "interrupted"
 
-    assert main(["run", str(recipe), "--run", str(run)]) == 0
+    with in_this_process() as patch:
+        patch.setattr("scribbleseg.cli.run.run_in_child", main)
+        assert main(["run", str(recipe), "--run", str(run)]) == 0
     for stage in ("teacher", "student"):
         whole, resumed = weights(tmp_path / "whole" / stage), weights(run / stage)
         assert all(torch.equal(whole[name], resumed[name]) for name in whole)
