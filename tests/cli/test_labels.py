@@ -84,16 +84,18 @@ def test_predict_goes_on_where_it_was(
 def test_unreadable_pictures_are_skipped_on_request_only(
     run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
     for index in range(3):
-        shutil.copy(drawn / f"images/cell {index}.png", tmp_path / f"{index}.png")
-    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:-200])
-    predict = ["predict", "--run", str(run), "--data.images", str(tmp_path)]
+        shutil.copy(drawn / f"images/cell {index}.png", pictures / f"{index}.png")
+    (pictures / "1.png").write_bytes((pictures / "1.png").read_bytes()[:-200])
+    predict = ["predict", "--run", str(run), "--data.images", str(pictures)]
     out = tmp_path / "out"
     assert main([*predict, "--out", str(out)]) == 2
     assert "1.png: cannot be read" in capsys.readouterr().err
     assert main([*predict, "--out", str(out), "--resume", "--skip_unreadable"]) == 0
     said = capsys.readouterr().out
-    assert f"skipped {tmp_path / '1.png'}: cannot be read" in said
+    assert f"skipped {pictures / '1.png'}: cannot be read" in said
     assert "2 label images in" in said
     assert "1 pictures skipped" in said
     assert sorted(path.name for path in (out / "labels").iterdir()) == ["0.png", "2.png"]
@@ -110,6 +112,42 @@ def test_folders_that_are_not_ours(
     assert main(["predict", "--run", str(run), *missing]) == 2
     assert "none: no such file or folder" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_pages_that_cannot_be_read_are_skipped(
+    run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "bad.tif").write_bytes(b"nothing")
+    with Image.open(drawn / "images/cell 0.png") as image:
+        deep = Image.new("I;16", image.size)
+        image.save(pictures / "two.tif", save_all=True, append_images=[deep])
+    predict = ["predict", "--run", str(run), "--data.images", str(pictures), "--skip_unreadable"]
+    assert main([*predict, "--out", str(tmp_path / "out")]) == 0
+    assert "2 pictures skipped" in capsys.readouterr().out
+    assert [p.name for p in (tmp_path / "out/labels").rglob("*.png")] == ["1.png"]
+
+
+def test_names_that_only_look_alike(run: Path, drawn: Path, tmp_path: Path) -> None:
+    (tmp_path / "in/a").mkdir(parents=True)
+    shutil.copy(drawn / "images/cell 0.png", tmp_path / "in/a.png")
+    shutil.copy(drawn / "images/cell 1.png", tmp_path / "in/a/1.png")
+    predict = ["predict", "--run", str(run), "--data.images", str(tmp_path / "in")]
+    assert main([*predict, "--out", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out/labels").rglob("*.png"))) == 2
+    with Image.open(drawn / "images/cell 0.png") as image:
+        image.save(tmp_path / "in/a.tif", save_all=True, append_images=[image])
+    assert main([*predict, "--out", str(tmp_path / "out2")]) == 2
+
+
+def test_predictions_do_not_go_among_the_pictures(
+    run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(drawn / "images/cell 0.png", tmp_path / "a.png")
+    predict = ["predict", "--run", str(run), "--data.images", str(tmp_path)]
+    assert main([*predict, "--out", str(tmp_path / "labels")]) == 2
+    assert "so that predictions would be predicted again" in capsys.readouterr().err
 
 
 def pseudolabel(run: Path, out: Path, *options: str) -> int:
@@ -158,6 +196,39 @@ def test_pseudo_labels_have_the_classes_of_the_image(
         assert pseudolabel(run, tmp_path / tags, *data, "--tags", tags) == 0
         found[tags] = set(np.unique(read_label(tmp_path / tags / "cell 3.png")).tolist())
     assert found == {"scribble": {0, 1}, "none": {0, 1, 2}, "file": {0, 2}, "mask": {0, 1, 2}}
+
+
+def test_images_without_strokes_may_have_any_class(run: Path, drawn: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    (root / "scribbles/cell 2.png").unlink()
+    relabel(root / "scribbles/cell 3.png", 0, 255)
+    for value in (1, 2):
+        relabel(root / "scribbles/cell 3.png", value, 255)
+    assert pseudolabel(run, tmp_path / "out", "--data.root", str(root)) == 0
+    for index in (2, 3):
+        assert len(np.unique(read_label(tmp_path / f"out/cell {index}.png"))) > 1
+
+
+def test_bad_files_are_said_before_anything_is_written(
+    run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    relabel(root / "scribbles/cell 3.png", 1, 200)
+    assert pseudolabel(run, tmp_path / "out", "--data.root", str(root)) == 2
+    assert "cell 3.png: label 200 on" in capsys.readouterr().err
+    Image.new("L", (5, 4)).save(root / "scribbles/cell 3.png")
+    assert pseudolabel(run, tmp_path / "out", "--data.root", str(root)) == 2
+    assert "cell 3.png: label is 5x4 but" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_data_are_other_settings(
+    run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    assert pseudolabel(run, tmp_path / "out") == 0
+    assert pseudolabel(run, tmp_path / "out", "--resume", "--data.root", str(root)) == 2
+    assert "was made with other settings: data" in capsys.readouterr().err
 
 
 def test_thresholds_of_single_classes(run: Path, tmp_path: Path) -> None:

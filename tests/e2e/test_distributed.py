@@ -159,6 +159,14 @@ def test_pseudo_labels_are_shared_out(run: Path, tmp_path: Path) -> None:
     assert one == two
 
 
+def test_fewer_pictures_than_processes(run: Path, drawn: Path, tmp_path: Path) -> None:
+    command = ["predict", "--run", str(run), "--data.images", str(drawn / "images/cell 1.png")]
+    code, said = forked(tmp_path, *command, "--out", str(tmp_path / "out"))
+    assert code == 0, said
+    assert (tmp_path / "out/labels/cell 1.png").is_file()
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["state"] == "done"
+
+
 def test_a_stopped_run_goes_on_bit_for_bit(drawn: Path, run: Path, tmp_path: Path) -> None:
     """One of two processes is told to stop; both do, and both go on. Gradients are shared."""
     options = ["fit", "--run", str(tmp_path / "run")]

@@ -113,6 +113,16 @@ def test_a_second_signal_leaves_at_once(drawn: Path, tmp_path: Path, moment: str
     assert main(["fit", "--run", str(run), "--resume"]) == 0
 
 
+def test_a_recipe_may_pass_a_sigterm_on(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batch systems signal every process, and the recipe its stage once more."""
+    monkeypatch.setenv("SCRIBBLESEG_IN_RECIPE", "1")
+    config = write_config(tmp_path, drawn)
+    assert run_until(signal.SIGTERM, "train", tmp_path, config, times=2) == 128 + signal.SIGTERM
+    assert json.loads((tmp_path / "run/status.json").read_text())["state"] == "interrupted"
+
+
 def test_before_training_nothing_is_left_behind(drawn: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, drawn)
     assert run_until(signal.SIGINT, "audit", tmp_path, config) == 128 + signal.SIGINT

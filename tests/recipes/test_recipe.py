@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from scribbleseg.errors import ConfigError
-from scribbleseg.recipes.recipe import read_recipe
+from scribbleseg.recipes.recipe import Stage, read_recipe
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -68,6 +68,11 @@ def test_the_librarys_own_recipes(path: Path) -> None:
         assert "config" not in stage.options or (CONFIGS / stage.options["config"]).is_file()
 
 
+def test_switches_have_no_value() -> None:
+    stage = Stage("a", "predict", {"skip_unreadable": True}, ())
+    assert stage.arguments(Path("b")) == ["predict", "--skip_unreadable", "--out", "b"]
+
+
 def change(where: tuple[str, ...], value: Any) -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load(yaml.safe_dump(GOOD, sort_keys=False))
     place = content
@@ -97,6 +102,8 @@ def change(where: tuple[str, ...], value: Any) -> dict[str, Any]:
         ),
         (change(("variables", "labels"), 1), "'labels' is the name of a variable and of a stage"),
         (change(("stages", "labels"), None), "stages.labels is None"),
+        (change(("stages", "../../home"), GOOD["stages"]["teacher"]), "called '../../home'"),
+        (change(("stages", "lock"), GOOD["stages"]["teacher"]), "'lock' is taken"),
     ],
 )
 def test_mistakes(tmp_path: Path, content: Any, message: str) -> None:
@@ -110,5 +117,7 @@ def test_unknown_variables_and_stages(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
     with pytest.raises(ConfigError, match="no variable 'sed'; variables: seed, root"):
         read_recipe(path, values={"sed": "1"})
+    with pytest.raises(ConfigError, match=r"labels.options.out is set by the recipe"):
+        read_recipe(path, options={"labels": {"out": "x"}})
     with pytest.raises(ConfigError, match="no stage 'studnt'; stages: teacher, labels, student"):
         read_recipe(path, options={"studnt": {"a": "1"}})

@@ -113,6 +113,62 @@ def test_changed_inputs_are_named_and_nothing_is_lost(configs: Path) -> None:
     assert (configs / "out/teacher/checkpoints/last.ckpt").is_file()
 
 
+def test_inputs_are_those_a_stage_began_with(configs: Path) -> None:
+    """Whoever edits a config while hours of training go on does not change what was trained."""
+
+    class Edits(Commands):
+        def __call__(self, arguments: Sequence[str]) -> int:
+            (configs / "a.yaml").write_text("edited meanwhile")
+            return super().__call__(arguments)
+
+    with pytest.raises(RunError):
+        run_recipe(plan(configs), Edits(stops="labels", code=2), print)
+    assert states(plan(configs))[0] == "changed"
+
+
+def test_a_result_that_is_gone_is_made_again(configs: Path) -> None:
+    run_recipe(plan(configs), Commands(), print)
+    (configs / "out/student/checkpoints/last.ckpt").unlink()
+    assert states(plan(configs)) == ["finished", "finished", "unfinished"]
+
+
+def test_words_and_values_are_the_same(configs: Path) -> None:
+    run_recipe(plan(configs), Commands(), print)
+    same = plan(configs, labels={"threshold": "[0.5,0.9]", "scribbles": "true"})
+    assert states(same) == ["finished"] * 3
+
+
+def test_a_folder_of_a_short_name_hides_no_option(
+    configs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(configs)
+    write(configs, GOOD)
+
+    def here(**options: dict[str, str]) -> Plan:
+        recipe = read_recipe(configs / "recipe.yaml", folder=".", options=options)
+        return Plan(recipe, lambda name: configs / name)
+
+    run_recipe(here(), Commands(), print)
+    assert states(here()) == ["finished"] * 3
+    assert states(here(labels={"threshold": "0.5"}))[1] == "changed"
+
+
+def test_a_config_that_is_not_there_is_said_first(configs: Path) -> None:
+    (configs / "b.yaml").unlink()
+    commands = Commands()
+    with pytest.raises(FileNotFoundError):
+        run_recipe(plan(configs), commands, print)
+    assert commands.lines == []
+
+
+def test_a_stage_that_still_works_is_not_deleted(configs: Path) -> None:
+    run_recipe(plan(configs), Commands(), print)
+    (configs / "out/student/lock").write_text('{"pid": 1, "host": "elsewhere"}')
+    with pytest.raises(RunError, match="process 1 on elsewhere works in this folder"):
+        plan(configs).begin_at("teacher")
+    assert states(plan(configs)) == ["finished"] * 3
+
+
 def test_from_a_stage_on(configs: Path) -> None:
     run_recipe(plan(configs), Commands(), print)
     again, other = Commands(), plan(configs, labels={"threshold": "0.7"})

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.image_file import verify_image
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.leader import is_leader
 from scribbleseg.data.layout import Record
+from scribbleseg.data.pseudo_labels import label_path
 from scribbleseg.data.tags import TagSource
-from scribbleseg.errors import ConfigError, DataError
+from scribbleseg.errors import ConfigError, DataError, RunError
 from scribbleseg.inference import LabelWriter, PseudoLabelWriter
 from scribbleseg.inference.label_folder import LabelFolder, sha256_of
 from scribbleseg.recipes.checkpoint import load_weights
@@ -80,6 +82,11 @@ def predict(cli: TrainingCLI) -> None:
     folder = LabelFolder(out, out / "labels")
     if data.images is None:
         data.prepare_data()
+    if data.images is not None and out.resolve().is_relative_to(Path(data.images).resolve()):
+        raise ConfigError(
+            f"--out: {out} is inside {data.images}, so that predictions would be predicted again; "
+            "choose a folder beside it"
+        )
     records = {record.name: record for record in data.prediction_records()}
     writer = LabelWriter(
         folder.labels, data.layout.palette, overlays=out / "overlays", records=records
@@ -108,10 +115,17 @@ def write_pseudo_labels(cli: TrainingCLI) -> None:
     out = Path(config.out or cli.run_folder.path / "pseudo_labels")
     folder = LabelFolder(out, out)
     data.prepare_data()
+    clash = [n for n in data.names(config.split) if n.endswith(".confidence")]
+    if clash:
+        raise DataError(f"an id must not end in '.confidence', as {some(clash)} does; rename it")
     data.predicted_split, data.evaluation_tags = config.split, config.tags
     names = data.names(config.split)
     scribbles = {name: data.layout.scribble_path(data.root, name) for name in names}
     drawn = {name: path for name, path in scribbles.items() if path is not None}
+    records = data.layout.evaluation_records(data.root, names)
+    if is_leader():
+        data.check_labels([(drawn.get(record.name), record.image) for record in records])
+        data.check_labels([(record.mask, record.image) for record in records])
     cli.model.wants_confidence = True
     writer = PseudoLabelWriter(
         out,
@@ -130,7 +144,12 @@ def write_pseudo_labels(cli: TrainingCLI) -> None:
         _write(cli, folder, writer, names, settings)
     if not cli.trainer.is_global_zero:
         return
-    records = data.layout.evaluation_records(data.root, names)
+    missing = [name for name in names if not label_path(out, name).is_file()]
+    if missing:
+        raise RunError(
+            f"{out}: no label for {some(missing)} ({len(missing)} of {len(names)}); take "
+            "trainer.limit_predict_batches out and go on with --resume"
+        )
     report = score_pseudo_labels(
         [(out / f"{record.name}.png", record.mask) for record in records],
         data.class_names,
@@ -154,7 +173,10 @@ def _write(
     settings = {
         "checkpoint": sha256_of(checkpoint),
         "inference": asdict(cli.model.inference),
+        "data": str(cli.datamodule.root.resolve()),
         "resize": cli.datamodule.resize,
+        "mean": cli.datamodule.mean,
+        "std": cli.datamodule.std,
         **settings,
     }
     if is_leader():
@@ -166,7 +188,11 @@ def _write(
         folder.begin(settings)
     if len(done) < len(names):
         cli.trainer.callbacks += [cli.interruption, writer]  # type: ignore[attr-defined]
+        # With fewer pictures than processes some have nothing to do.
+        cli.datamodule.allow_zero_length_dataloader_with_multiple_devices = True
         cli.trainer.predict(cli.model, cli.datamodule, return_predictions=False)
+        # Nobody goes on to read the files before every process has written its own.
+        cli.trainer.strategy.barrier()
 
 
 def _unreadable(data: ScribbleDataModule, records: Mapping[str, Record]) -> dict[str, str]:
@@ -174,7 +200,7 @@ def _unreadable(data: ScribbleDataModule, records: Mapping[str, Record]) -> dict
 
     def reason(record: Record) -> str | None:
         try:
-            verify_image(record.image, data.layout.image_mode)
+            verify_image(record.image, data.layout.image_mode, record.page)
         except DataError as error:
             return str(error)
         return None

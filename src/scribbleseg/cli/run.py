@@ -52,6 +52,9 @@ def run(command: str, argv: Sequence[str]) -> int:
     )
     plan = Plan(recipe, find_config)
     if given.dry_run:
+        if given["from"] is not None:
+            for stage in plan.from_stage(given["from"]):
+                say(f"would be deleted and made anew: {recipe.stage_folder(stage.name)}")
         plan.print(plain_console())
         return 0
     lock = FolderLock(recipe.folder)

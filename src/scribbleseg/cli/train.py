@@ -338,7 +338,11 @@ class TrainingCLI(LightningCLI):
         write_pseudo_labels(self)
 
     def _test(self, steps: int) -> None:
+        # With fewer images than processes some have nothing to do.
+        self.datamodule.allow_zero_length_dataloader_with_multiple_devices = True
         self.trainer.test(self.model, self.datamodule, verbose=False)
+        # Nobody goes on to read the files before every process has written its own.
+        self.trainer.strategy.barrier()
         if not self.trainer.is_global_zero:
             return
         data, folder = self.datamodule, self.run_folder

@@ -259,9 +259,9 @@ class ScribbleDataModule(L.LightningDataModule):
             (r.mask if r.supervision == "mask" else r.scribble, r.image)
             for r in self.train_dataset().records
         ]
-        audit = self._audit(files)
+        audit = self.check_labels(files)
         if self.pseudo_labels is not None:
-            self._audit([(r.pseudo_label, r.image) for r in self.train_dataset().records])
+            self.check_labels([(r.pseudo_label, r.image) for r in self.train_dataset().records])
         if audit.empty and not self.allow_empty:
             empty = [str(path) for path in audit.empty]
             raise DataError(
@@ -297,10 +297,15 @@ class ScribbleDataModule(L.LightningDataModule):
                 a value out of range.
         """
         if split not in self._checked:
-            self._audit([(r.mask, r.image) for r in self.evaluation_dataset(split).records])
+            self.check_labels([(r.mask, r.image) for r in self.evaluation_dataset(split).records])
             self._checked.add(split)
 
-    def _audit(self, files: Sequence[tuple[Path | None, Path]]) -> LabelAudit:
+    def check_labels(self, files: Sequence[tuple[Path | None, Path]]) -> LabelAudit:
+        """Read label images and their pictures once.
+
+        Raises:
+            DataError: One is unreadable, of another size, or has a value out of range.
+        """
         audit = audit_labels(
             files,
             num_classes=len(self.class_names),
@@ -406,11 +411,12 @@ class ScribbleDataModule(L.LightningDataModule):
         names = [record.name for record in records]
         if source == "file":
             return tags_of(self.layout, self.root, names)
-        kind: Literal["scribble", "mask"] = source
-        return TagsFromLabels(
-            {r.name: r for r in self.layout.records(self.root, names, kind)},
-            num_classes=len(self.class_names),
-        )
+        if source == "mask":
+            evaluation = self.layout.evaluation_records(self.root, names)
+            paths = {record.name: record.mask for record in evaluation}
+        else:
+            paths = {name: self.layout.scribble_path(self.root, name) for name in names}
+        return TagsFromLabels(paths, num_classes=len(self.class_names))
 
     def _kinds(self) -> Mapping[str, Supervision] | Supervision:
         if self.supervision in KINDS:

@@ -281,13 +281,22 @@ def find_pictures(source: Path) -> list[Record]:
     records: dict[str, Record] = {}
     for path in paths:
         name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in records or f"{name}/1" in records:
-            other = records.get(name) or records[f"{name}/1"]
-            raise DataError(
-                f"{path} and {other.image.name} would both be predicted as {name}.png; rename one"
-            )
-        pages = count_pages(path) if path.suffix.lower() in MANY_PAGES else 1
+        pages = _pages(path)
         for page in range(pages):
             one = f"{name}/{page + 1}" if pages > 1 else name
+            if one in records:
+                raise DataError(
+                    f"{path} and {records[one].image} would both be predicted as {one}.png; rename "
+                    "one"
+                )
             records[one] = Record(one, path, page=page)
     return list(records.values())
+
+
+def _pages(path: Path) -> int:
+    if path.suffix.lower() not in MANY_PAGES:
+        return 1
+    try:
+        return count_pages(path)
+    except DataError:  # said when it is read, or skipped then
+        return 1

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.label_image import LabelImage, read_label
-from scribbleseg.data.layout import Layout, Record
+from scribbleseg.data.layout import Layout
 from scribbleseg.errors import DataError
 
 __all__ = ["TagSource", "TagsFromLabels", "read_tags", "tags_from_label", "tags_of"]
@@ -40,13 +40,16 @@ def tags_from_label(label: LabelImage, *, num_classes: int) -> Tensor:
 class TagsFromLabels(Mapping[str, Tensor]):
     """Tags of each image's scribble or mask, read when they are asked for.
 
+    An image without such a file, or in whose file nothing is drawn, has all tags: nothing is known
+    of its classes.
+
     Args:
-        records: The image's files by its id; each with a scribble or a mask.
+        paths: The image's scribble or mask by its id; None where there is none.
         num_classes: Length K of the tags.
     """
 
-    def __init__(self, records: Mapping[str, Record], *, num_classes: int) -> None:
-        self.records, self.num_classes = records, num_classes
+    def __init__(self, paths: Mapping[str, Path | None], *, num_classes: int) -> None:
+        self.paths, self.num_classes = paths, num_classes
 
     def __getitem__(self, name: str) -> Tensor:
         """``(K,)`` float.
@@ -54,18 +57,19 @@ class TagsFromLabels(Mapping[str, Tensor]):
         Raises:
             DataError: The file cannot be read.
         """
-        record = self.records[name]
-        path = record.scribble or record.mask
-        assert path is not None
-        return tags_from_label(read_label(path), num_classes=self.num_classes)
+        path = self.paths[name]
+        label = None if path is None or not path.is_file() else read_label(path)
+        if label is None or (label >= self.num_classes).all():
+            return torch.ones(self.num_classes)
+        return tags_from_label(label, num_classes=self.num_classes)
 
     def __iter__(self) -> Iterator[str]:
         """Ids."""
-        return iter(self.records)
+        return iter(self.paths)
 
     def __len__(self) -> int:
         """Number of images."""
-        return len(self.records)
+        return len(self.paths)
 
 
 def read_tags(path: Path, class_names: Sequence[str]) -> dict[str, Tensor]:

@@ -57,12 +57,6 @@ class LabelWriter(L.Callback):
 
     on_predict_batch_end = on_test_batch_end
 
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Nobody goes on to read the files before every process has written its own."""
-        trainer.strategy.barrier()
-
-    on_predict_epoch_end = on_test_epoch_end
-
     def _write(self, name: str, decision: Decision) -> None:
         label = stored_label(decision)
         if self.overlays is not None:

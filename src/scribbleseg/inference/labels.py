@@ -133,7 +133,7 @@ def _predict(
     )
     decisions = []
     for index, (scores, size) in enumerate(zip(fused, sizes, strict=True)):
-        own_tags = None if tags is None else tags[index].to(scores.device)
+        own_tags = None if tags is None else tags[index]
         is_probability = how.combine != "logits"
         if how.refine != "none":
             prob = scores if is_probability else scores.softmax(dim=0)
@@ -156,7 +156,7 @@ def _decide(
     dtype = torch.uint8 if len(scores) <= 255 else torch.int32
     label = torch.empty(size, dtype=dtype, device=scores.device)
     sure = torch.empty(size, dtype=torch.uint8, device=scores.device) if confidence else None
-    absent = None if tags is None else tags <= 0
+    absent = None if tags is None else tags.to(scores.device) <= 0
     rows = max(1, BAND_VALUES // (len(scores) * size[1]))
     for first in range(0, size[0], rows):
         band = slice(first, min(first + rows, size[0]))
@@ -222,7 +222,7 @@ def _nearest(label: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _refined(prob: Tensor, image: Tensor, how: Inference) -> Tensor:
     if how.refine == "par":
-        return par_half_size(image, prob)
+        return par_half_size(image.to(prob.device), prob)
     # Imported here: compiling costs seconds, and only some test protocols ask for it.
     from scribbleseg.inference.dense_crf import CRF_PRESETS, dense_crf
 

@@ -70,10 +70,6 @@ class PseudoLabelWriter(L.Callback):
             # Last: a picture whose label is there is done.
             write_label(label_path(self.folder, name), label, self.palette)
 
-    def on_predict_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Nobody goes on to read the files before every process has written its own."""
-        trainer.strategy.barrier()
-
 
 def pseudo_label(
     label: LabelImage,

@@ -1,11 +1,14 @@
 """A command of ours in a process of its own, which is told to stop when we are."""
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from types import FrameType
+
+from scribbleseg.recipes.in_recipe import IN_RECIPE
 
 __all__ = ["run_in_child"]
 
@@ -23,6 +26,7 @@ def run_in_child(arguments: Sequence[str]) -> int:
     child = subprocess.Popen(
         [sys.executable, "-m", "scribbleseg", *arguments],
         process_group=0,
+        env={**os.environ, IN_RECIPE: "1"},
         preexec_fn=_stop_with_parent if sys.platform == "linux" else None,
     )
 

@@ -76,6 +76,8 @@ class FolderLock:
 
 
 def _is_alive(pid: int) -> bool:
+    if pid == os.getpid():  # ours by chance, in a container that was started again
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

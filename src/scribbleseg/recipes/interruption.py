@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 from typing import Any, Self
 
@@ -11,10 +12,14 @@ import lightning as L
 
 from scribbleseg.errors import Interrupted, RunError
 from scribbleseg.recipes.checkpoint import CheckpointWriter
+from scribbleseg.recipes.in_recipe import IN_RECIPE
 
 __all__ = ["Interruption"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+SAME_REQUEST = 3.0
+"""Seconds within which a second SIGTERM to a stage is the first one, passed on."""
 
 
 class Interruption(L.Callback):
@@ -31,6 +36,7 @@ class Interruption(L.Callback):
     def __init__(self, writer: CheckpointWriter) -> None:
         self.writer = writer
         self.asked: int | None = None
+        self.asked_at = 0.0
         self.process = os.getpid()
         self.training = False
         self.batches = 0
@@ -114,6 +120,10 @@ class Interruption(L.Callback):
         if os.getpid() != self.process:
             return  # a loader worker; Ctrl-C reaches them too, and the step still needs them
         if self.asked is not None:
+            # Batch systems signal a recipe and its stage, and the recipe passes its own on.
+            again = signum == signal.SIGTERM and IN_RECIPE in os.environ
+            if again and time.monotonic() - self.asked_at < SAME_REQUEST:
+                return
             os._exit(128 + signum)
         launcher = getattr(getattr(self.trainer, "strategy", None), "launcher", None)
         for process in getattr(launcher, "procs", ()):
@@ -122,7 +132,7 @@ class Interruption(L.Callback):
                     f"training process {process.pid} has failed with exit code "
                     f"{process.returncode}; what it said stands above"
                 )
-        self.asked = signum
+        self.asked, self.asked_at = signum, time.monotonic()
         if not self.training:
             raise Interrupted(f"stopped by {self._name()}", signum)
         print(

@@ -29,6 +29,10 @@ __all__ = ["FOLDER_OPTION", "Recipe", "Stage", "read_recipe"]
 FOLDER_OPTION = {"fit": "run", "pseudolabel": "out", "predict": "out"}
 """The commands a stage may be, and the option by which each is given its folder."""
 
+SWITCHES = ("skip_unreadable",)
+"""Options without a value."""
+
+STAGE_NAME = re.compile(r"[\w-]+")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -41,12 +45,14 @@ class Stage:
         command: ``fit``, ``pseudolabel`` or ``predict``.
         options: Options of the command, placeholders filled in; without the one for its folder.
         needs: Earlier stages whose folders it is given.
+        places: Options that name such a folder.
     """
 
     name: str
     command: str
     options: dict[str, Any]
     needs: tuple[str, ...]
+    places: frozenset[str] = frozenset()
 
     def arguments(self, folder: Path, *extra: str) -> list[str]:
         """The command line of this stage, without the program.
@@ -56,6 +62,9 @@ class Stage:
         """
         words = [self.command]
         for name, value in self.options.items():
+            if name in SWITCHES:
+                words += [f"--{name}"] if value in (True, "true") else []
+                continue
             words += [f"--{name}", value if isinstance(value, str) else yaml_word(value)]
         return [*words, f"--{FOLDER_OPTION[self.command]}", str(folder), *extra]
 
@@ -125,20 +134,23 @@ def read_recipe(
             raise ConfigError(
                 f"{path}: stages.{name}.command is {command!r}; allowed: {', '.join(FOLDER_OPTION)}"
             )
+        if not STAGE_NAME.fullmatch(name) or name == "lock":
+            raise ConfigError(
+                f"{path}: a stage is called {name!r}; letters, digits, '-' and '_' make a name, "
+                "and 'lock' is taken"
+            )
         own = _mapping(path, f"stages.{name}.options", fields.get("options", {}))
-        if FOLDER_OPTION[command] in own:
+        given = {**own, **(options or {}).get(name, {})}
+        if FOLDER_OPTION[command] in given:
             raise ConfigError(
                 f"{path}: stages.{name}.options.{FOLDER_OPTION[command]} is set by the recipe; "
                 "take it out"
             )
-        given = {**own, **(options or {}).get(name, {})}
-        needs = [
-            word
-            for value in given.values()
-            if isinstance(value, str)
-            for word in PLACEHOLDER.findall(value)
-            if word in stages
-        ]
+        named = {
+            option: [word for word in PLACEHOLDER.findall(str(value)) if word in stages]
+            for option, value in given.items()
+        }
+        needs = [word for words in named.values() for word in words]
         filled.append(
             Stage(
                 name,
@@ -148,6 +160,7 @@ def read_recipe(
                     for option, value in given.items()
                 },
                 tuple(dict.fromkeys(needs)),
+                frozenset(option for option, words in named.items() if words),
             )
         )
         meanings[name] = str(home / name)  # from here on

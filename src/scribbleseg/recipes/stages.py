@@ -5,17 +5,19 @@ import json
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.errors import Interrupted, RunError
+from scribbleseg.recipes.folder_lock import FolderLock
 from scribbleseg.recipes.recipe import Recipe, Stage
 
 __all__ = ["STAGE_FILE", "Plan", "run_recipe"]
@@ -53,7 +55,8 @@ class Plan:
     def state(self, stage: Stage) -> State:
         """How far a stage is; ``changed``: it is finished, but was given something else."""
         record = self._record(stage)
-        if record is not None:
+        result = self.recipe.stage_folder(stage.name) / OUTPUTS[stage.command]
+        if record is not None and result.is_file():
             return "finished" if record["inputs"] == self.inputs(stage) else "changed"
         started = self.recipe.stage_folder(stage.name) / STARTED[stage.command]
         return "unfinished" if started.is_file() else "to do"
@@ -66,11 +69,11 @@ class Plan:
     def inputs(self, stage: Stage) -> dict[str, Any]:
         """What a stage depends on: its options, its config's content, earlier results."""
         inputs: dict[str, Any] = {
-            f"--{name}": value
+            # Words of the command line and values of the file are the same.
+            f"--{name}": yaml.safe_load(value) if isinstance(value, str) else value
             for name, value in stage.options.items()
             # Paths are no inputs, what lies there is: folders may be moved.
-            if name != "config"
-            and not (isinstance(value, str) and str(self.recipe.folder) in value)
+            if name != "config" and name not in stage.places
         }
         if "config" in stage.options:
             content = self.find_config(str(stage.options["config"])).read_bytes()
@@ -105,26 +108,43 @@ class Plan:
                 line = shlex.join(["scribbleseg", *self.arguments(stage)])
                 console.print(line, soft_wrap=True)
 
+    def from_stage(self, name: str) -> tuple[Stage, ...]:
+        """A stage and all after it.
+
+        Raises:
+            RunError: There is no such stage.
+        """
+        names = [stage.name for stage in self.recipe.stages]
+        if name not in names:
+            raise RunError(f"--from: no stage {name!r}; stages: {', '.join(names)}")
+        return self.recipe.stages[names.index(name) :]
+
     def begin_at(self, name: str) -> None:
         """Delete the folders of a stage and of all after it, so that they are run anew.
 
         Raises:
             RunError: There is no such stage, or a folder is not that of a stage.
         """
-        names = [stage.name for stage in self.recipe.stages]
-        if name not in names:
-            raise RunError(f"--from: no stage {name!r}; stages: {', '.join(names)}")
-        later = self.recipe.stages[names.index(name) :]
+        later = self.from_stage(name)
         for stage in later:
             folder = self.recipe.stage_folder(stage.name)
             ours = [folder / STAGE_FILE, folder / STARTED[stage.command]]
-            if folder.is_dir() and any(folder.iterdir()) and not any(p.is_file() for p in ours):
+            FolderLock(folder).check()
+            content = (
+                [path for path in folder.iterdir() if path.name != "lock"]
+                if folder.is_dir()
+                else []
+            )
+            if content and not any(path.is_file() for path in ours):
                 raise RunError(f"{folder}: is not the folder of a stage; nothing was deleted")
         for stage in later:
-            shutil.rmtree(self.recipe.stage_folder(stage.name), ignore_errors=True)
+            folder = self.recipe.stage_folder(stage.name)
+            (folder / STAGE_FILE).unlink(missing_ok=True)
+            if folder.is_dir():
+                shutil.rmtree(folder)
 
-    def finish(self, stage: Stage, seconds: float) -> None:
-        """Write down that a stage is finished.
+    def finish(self, stage: Stage, inputs: Mapping[str, Any], seconds: float) -> None:
+        """Write down that a stage is finished, and what it was given when it began.
 
         Raises:
             RunError: Its result is not there.
@@ -138,7 +158,7 @@ class Plan:
         record = {
             "stage": stage.name,
             "arguments": stage.arguments(folder),
-            "inputs": self.inputs(stage),
+            "inputs": inputs,
             "result": digest,
             "seconds": round(seconds, 1),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -167,6 +187,8 @@ def run_recipe(plan: Plan, run: Runner, say: Callable[[str], None]) -> None:
         Interrupted: A stage was asked to stop, and has saved.
     """
     stages = plan.recipe.stages
+    for stage in stages:
+        plan.inputs(stage)  # a config that is not there is said before hours of training
     for number, stage in enumerate(stages, start=1):
         folder = plan.recipe.stage_folder(stage.name)
         title = f"stage {number} of {len(stages)}, {stage.name}"
@@ -182,7 +204,7 @@ def run_recipe(plan: Plan, run: Runner, say: Callable[[str], None]) -> None:
             )
         arguments = plan.arguments(stage)
         say(f"{title}: {shlex.join(['scribbleseg', *arguments])}")
-        started = time.monotonic()
+        inputs, started = plan.inputs(stage), time.monotonic()
         code = run(arguments)
         if code in {130, 143}:
             raise Interrupted(
@@ -192,9 +214,10 @@ def run_recipe(plan: Plan, run: Runner, say: Callable[[str], None]) -> None:
             kept = ", ".join(s.name for s in stages if plan.state(s) == "finished") or "none"
             raise RunError(
                 f"stage {stage.name!r} failed with exit code {code}; what it said stands above. "
-                f"Finished stages are kept ({kept}); mend it and give the same command again"
+                f"Finished stages are kept ({kept}); mend it and give the same command again, or, "
+                f"if its own options change, with --from {stage.name}"
             )
-        plan.finish(stage, time.monotonic() - started)
+        plan.finish(stage, inputs, time.monotonic() - started)
 
 
 def _short(value: Any) -> str:
