@@ -5,6 +5,7 @@ palette's colours instead ({0, 1, 15, 255} became {0, 38, 147, 220} in a measure
 error.
 """
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,6 +73,11 @@ def voc_palette(num_classes: int) -> list[Color]:
     >>> voc_palette(3)
     [(0, 0, 0), (128, 0, 0), (0, 128, 0)]
     """
+    return list(_voc_colors(num_classes))
+
+
+@functools.cache
+def _voc_colors(num_classes: int) -> tuple[Color, ...]:
     colors = []
     for index in range(num_classes):
         red = green = blue = 0
@@ -80,4 +86,4 @@ def voc_palette(num_classes: int) -> list[Color]:
             green |= (index >> (3 * bit + 1) & 1) << (7 - bit)
             blue |= (index >> (3 * bit + 2) & 1) << (7 - bit)
         colors.append((red, green, blue))
-    return colors
+    return tuple(colors)

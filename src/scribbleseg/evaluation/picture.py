@@ -1,22 +1,28 @@
 """Pictures to look at: what was drawn, what was predicted, what is true."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-from scribbleseg.annotation.image_file import image_size, read_image
+from scribbleseg.annotation.image_file import read_image
 from scribbleseg.annotation.label_image import Color, LabelImage, read_label
-from scribbleseg.annotation.overlay import overlay
+from scribbleseg.annotation.tinting import overlay
 
 __all__ = ["Example", "draw_examples"]
 
-LEGEND_LETTERS = 110
-"""Letters that fit beside one another in the legend."""
+WIDTH, MARGIN, GAP, TOP, NAME_HEIGHT = 928, 12, 8, 60, 20
+PANEL = (WIDTH - 2 * MARGIN - 3 * GAP) // 4
+"""Width of a panel in pixels."""
+
+TALLEST = 1.5
+"""Height of a panel as a multiple of its width."""
 
 Bytes = NDArray[np.uint8]
 
@@ -59,58 +65,79 @@ def draw_examples(
         title: Line above the picture.
         file_format: How the picture is stored.
     """
-    # Imported here: the library costs half a second, and only pictures need it.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-
-    sizes = [image_size(example.image) for example in examples]
-    row_height = 2.25 * max(min(height / width, 1.5) for height, width in sizes) + 0.1
+    rows = [(example.name, _panels(example, palette)) for example in examples]
     shown = _classes_shown(examples, len(class_names))
-    columns = max(1, min(len(shown), LEGEND_LETTERS // (max(map(len, class_names)) + 6)))
-    legend_height = 0.22 * -(-len(shown) // columns)
-    height = row_height * len(examples) + 0.9 + legend_height
-    figure = Figure(figsize=(9.2, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes: Any = figure.subplots(len(examples), 4, squeeze=False)
-    for line, example in zip(axes, examples, strict=True):
-        image = read_image(example.image)
-        strokes = read_label(example.scribble) if example.scribble else None
-        panels = [
-            image,
-            _draw_strokes(image, strokes, palette) if strokes is not None else None,
-            overlay(image, read_label(example.prediction), palette),
-            overlay(image, read_label(example.mask), palette) if example.mask else None,
-        ]
-        for axis, panel in zip(line, panels, strict=True):
-            axis.set_axis_off()
-            if panel is not None:
-                axis.imshow(panel)
-        line[0].text(
-            0, -0.02, example.name, transform=line[0].transAxes, fontsize=7, va="top", color="0.4"
-        )
-    for axis, heading in zip(axes[0], ("image", "scribbles", "prediction", "truth"), strict=True):
-        axis.set_title(heading, fontsize=11)
-    if title:
-        figure.suptitle(title, fontsize=11)
-    handles = [
-        Patch(
-            facecolor="#{:02x}{:02x}{:02x}".format(*palette[index]),
-            edgecolor="0.5",
-            label=class_names[index],
-        )
-        for index in shown
-    ]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=columns,
-        fontsize=9,
-        frameon=False,
-    )
+    legend = _legend([(class_names[index], palette[index]) for index in shown])
+    tops = np.cumsum([TOP, *(panels[0].shape[0] + NAME_HEIGHT for _, panels in rows)])
+    page = Image.new("RGB", (WIDTH, int(tops[-1]) + legend.height + MARGIN), "white")
+    draw = ImageDraw.Draw(page)
+    draw.text((WIDTH / 2, 18), title, "black", _font(15), anchor="mm")
+    for column, heading in enumerate(("image", "scribbles", "prediction", "truth")):
+        middle = MARGIN + column * (PANEL + GAP) + PANEL / 2
+        draw.text((middle, TOP - 14), heading, "black", _font(15), anchor="mm")
+    for top, (name, panels) in zip(tops.tolist(), rows, strict=False):
+        for column, panel in enumerate(panels):
+            left = MARGIN + column * (PANEL + GAP) + (PANEL - panel.shape[1]) // 2
+            page.paste(Image.fromarray(panel), (left, top))
+        draw.text((MARGIN, top + panels[0].shape[0] + 2), name, "#666666", _font(10))
+    page.paste(legend, (0, int(tops[-1])))
     if isinstance(file, Path):
         file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=90, format=file_format)
+    page.save(file, format={"png": "PNG", "jpg": "JPEG"}[file_format], quality=90)
+
+
+def _panels(example: Example, palette: Sequence[Color]) -> list[Bytes]:
+    """The four pictures of a row, all of one size; white where there is nothing to show."""
+    image = read_image(example.image)
+    height, width = image.shape[:2]
+    scale = PANEL * min(1.0, TALLEST * width / height) / width
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    panels = [
+        image,
+        _draw_strokes(image, read_label(example.scribble), palette) if example.scribble else None,
+        overlay(image, read_label(example.prediction), palette),
+        overlay(image, read_label(example.mask), palette) if example.mask else None,
+    ]
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    return [
+        np.full((size[1], size[0], 3), 255, np.uint8)
+        if panel is None
+        else cv2.resize(panel, size, interpolation=interpolation).astype(np.uint8)
+        for panel in panels
+    ]
+
+
+def _legend(classes: Sequence[tuple[str, Color]]) -> Image.Image:
+    """A coloured square and a name for each class, in centred lines."""
+    font = _font(13)
+    lines: list[list[tuple[str, Color, int]]] = [[]]
+    used = 0
+    for name, color in classes:
+        width = 28 + round(font.getlength(name)) + 16
+        if used + width > WIDTH - 2 * MARGIN and lines[-1]:
+            lines.append([])
+            used = 0
+        lines[-1].append((name, color, width))
+        used += width
+    legend = Image.new("RGB", (WIDTH, 24 * len(lines) + 4), "white")
+    draw = ImageDraw.Draw(legend)
+    for number, line in enumerate(lines):
+        left, middle = (WIDTH - sum(width for _, _, width in line)) // 2, 24 * number + 16
+        for name, color, width in line:
+            draw.rectangle((left, middle - 6, left + 20, middle + 6), color, "#808080")
+            draw.text((left + 28, middle), name, "black", font, anchor="lm")
+            left += width
+    return legend
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    # matplotlib's own font has more of the world's letters than Pillow's. Imported here: commands
+    # that draw nothing do without it.
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path())
+    return ImageFont.truetype(str(folder / "fonts/ttf/DejaVuSans.ttf"), size)
 
 
 def _classes_shown(examples: Sequence[Example], num_classes: int) -> list[int]:

@@ -7,7 +7,7 @@ lie near each other in memory then, and the result is always the same.
 import numpy as np
 from numpy.typing import NDArray
 
-from scribbleseg.inference.parallel import compiled
+from scribbleseg.compiled import compiled
 
 __all__ = ["RANK_BITS", "connected_corners"]
 

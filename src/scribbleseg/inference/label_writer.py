@@ -10,7 +10,7 @@ from PIL import Image
 
 from scribbleseg.annotation.image_file import read_image
 from scribbleseg.annotation.label_image import Color, LabelImage, write_label
-from scribbleseg.annotation.overlay import overlay
+from scribbleseg.annotation.tinting import overlay
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.data.layout import Record
 from scribbleseg.inference.labels import Decision

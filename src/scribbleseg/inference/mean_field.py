@@ -19,7 +19,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
-from scribbleseg.inference.parallel import Each, compiled, strips
+from scribbleseg.compiled import compiled
+from scribbleseg.inference.parallel import Each, strips
 from scribbleseg.inference.permutohedral import Lattice
 
 __all__ = ["mean_field"]

@@ -1,42 +1,22 @@
-"""How the work on one picture is compiled, and shared by threads.
+"""How the work on one picture is shared by threads.
 
-Kernels are compiled by numba when they are first used, and kept on disk. They are serial and
-release the GIL; a call splits its pixels over Python threads of its own. Numba's ``prange`` would
-be shorter, but its threads do not survive a fork (loader workers), and two callers at a time end
-the process where it finds neither OpenMP nor TBB.
+Compiled functions are serial and release the GIL; a call splits its pixels over Python threads of
+its own. Numba's ``prange`` would be shorter, but its threads do not survive a fork (loader
+workers), and two callers at a time end the process where it finds neither OpenMP nor TBB.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
-from numba import njit
-
-__all__ = ["Each", "compiled", "strips", "workers"]
-
-jit: Callable[..., Any] = njit  # its own type hides the function's
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+__all__ = ["Each", "strips", "workers"]
 
 Each = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], list[Any]]
 """Calls a function with each tuple of arguments, possibly several at a time."""
 
 STRIPS, STRIP_PIXELS = 8, 8192  # parts of a picture, at most; pixels of a part, at least
-
-
-def compiled(function: Kernel) -> Kernel:
-    """The function in machine code, kept beside the package or in the user's cache folder.
-
-    >>> compiled(lambda x: x + 1)(1)
-    2
-    """
-    kernel: Kernel
-    try:
-        kernel = jit(nogil=True, error_model="numpy", cache=True)(function)
-    except RuntimeError:  # neither folder may be written: compiled again in every process
-        kernel = jit(nogil=True, error_model="numpy")(function)
-    return kernel
 
 
 def strips(pixels: int) -> list[tuple[int, int]]:

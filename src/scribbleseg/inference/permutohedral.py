@@ -18,9 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from scribbleseg.compiled import compiled
 from scribbleseg.errors import ConfigError
 from scribbleseg.inference.corners import RANK_BITS, connected_corners
-from scribbleseg.inference.parallel import Each, compiled, strips
+from scribbleseg.inference.parallel import Each, strips
 
 __all__ = ["Filter", "Lattice", "lattices"]
 
