@@ -15,7 +15,7 @@ from scribbleseg.exchange.network_builder import (
     network_with_weights,
     shapes_of,
 )
-from scribbleseg.networks import DeepLabV3Plus, PlainUNet, Segformer, UNet
+from scribbleseg.networks import DeepLabV3Plus, MultiGridDeepLab, PlainUNet, Segformer, UNet
 
 
 def described(name: str, **arguments: Any) -> ModelDescription:
@@ -30,6 +30,7 @@ def described(name: str, **arguments: Any) -> ModelDescription:
         (DeepLabV3Plus, {"encoder": "tu-test_resnet", "decoder_channels": 8}),
         # reads its drop rates from a linspace while it is built
         (Segformer, {"encoder": "mit_b0", "decoder_channels": 8}),
+        (MultiGridDeepLab, {"depth": 50, "head": "v2"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

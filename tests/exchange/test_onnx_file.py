@@ -20,7 +20,7 @@ from scribbleseg.exchange import (
     Predictor,
     export_onnx,
 )
-from scribbleseg.networks import DeepLabV3Plus, PlainUNet, UNet
+from scribbleseg.networks import DeepLabV3Plus, MultiGridDeepLab, PlainUNet, UNet
 
 ENCODER = {"encoder": "tu-test_resnet"}
 CASES: list[tuple[Any, dict[str, Any], Picture]] = [
@@ -69,6 +69,23 @@ def test_any_number_and_size(
         labels = np.stack(predictor(list(noise.squeeze(-1) if noise.shape[-1] == 1 else noise)))
         # a pixel may be undecided to the last digit
         assert (logits.argmax(axis=1) == labels).mean() > 0.999
+
+
+@pytest.mark.slow
+def test_a_network_that_takes_any_size_without_padding(folder: Path) -> None:
+    torch.manual_seed(0)
+    net = MultiGridDeepLab(3, 3, depth=50).eval()
+    encoder: Any = net.encoder
+    # One block a layer is enough to record what depends on the size, and takes a third of the time.
+    encoder.layer1, encoder.layer2 = encoder.layer1[:1], encoder.layer2[:1]
+    encoder.layer3, encoder.layer4 = encoder.layer3[:1], encoder.layer4[:1]
+    path = folder / "MultiGridDeepLab" / "m.onnx"
+    parity = export_onnx(net, path, described("MultiGridDeepLab", depth=50))
+    assert parity.difference < 1e-5 * max(1, parity.largest)
+    found = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for height, width in ((1, 1), (30, 57)):
+        noise = np.zeros((1, 3, height, width), np.uint8)
+        assert found.run(None, {"image": noise})[0].shape == (1, 3, height, width)
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,29 @@ from scribbleseg.exchange.weight_file import read_safetensors, read_torch_file, 
 
 def test_what_training_scripts_store_beside_the_weights(tmp_path: Path) -> None:
     options = argparse.Namespace(lr=0.1, name="a")
+    iou = np.array([0.25, 0.75])
     content = {"state_dict": {"w": torch.ones(2)}, "best": np.float64(0.5), "args": options}
+    content["best_pred"] = [0.5, iou]
     torch.save(content, tmp_path / "a.pth")
     found = read_torch_file(tmp_path / "a.pth")
     assert (found["best"], found["args"].lr) == (0.5, 0.1)
+    np.testing.assert_array_equal(found["best_pred"][1], iou)
     torch.save(content, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     assert torch.equal(read_torch_file(tmp_path / "old.pth")["state_dict"]["w"], torch.ones(2))
+
+
+class Claim:
+    """Asks for an array of a terabyte."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        rebuild, _, _ = np.zeros(0).__reduce__()
+        return rebuild, (np.ndarray, (1 << 40,), b"b")
+
+
+def test_an_array_that_claims_more_than_it_has(tmp_path: Path) -> None:
+    torch.save({"a": Claim()}, tmp_path / "claim.pth")
+    with pytest.raises(CheckpointError, match=r"claim\.pth"):
+        read_torch_file(tmp_path / "claim.pth")
 
 
 @pytest.mark.parametrize("zipped", [True, False])

@@ -13,7 +13,7 @@ from torchvision import tv_tensors
 
 from scribbleseg.annotation.image_file import ImageMode, faithful, read_image
 from scribbleseg.annotation.label_image import Color, LabelImage
-from scribbleseg.annotation.overlay import overlay
+from scribbleseg.annotation.tinting import overlay
 from scribbleseg.data.transforms import resize
 from scribbleseg.errors import ConfigError, DataError
 from scribbleseg.exchange.description import ModelDescription

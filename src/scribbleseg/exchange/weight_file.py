@@ -20,10 +20,14 @@ from scribbleseg.errors import CheckpointError
 __all__ = ["read_safetensors", "read_torch_file", "sha256_of", "tensors_of"]
 
 NUMBER_OF_NUMPY: Any = np.float64(0).__reduce__()[0]
+ARRAY_OF_NUMPY: Any = np.zeros(0).__reduce__()[0]
 HARMLESS: list[Any] = [
     argparse.Namespace,
     (NUMBER_OF_NUMPY, "numpy.core.multiarray.scalar"),
     (NUMBER_OF_NUMPY, "numpy._core.multiarray.scalar"),
+    np.ndarray,
+    (ARRAY_OF_NUMPY, "numpy.core.multiarray._reconstruct"),
+    (ARRAY_OF_NUMPY, "numpy._core.multiarray._reconstruct"),
     np.dtype,
     *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
 ]

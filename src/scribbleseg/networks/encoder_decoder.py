@@ -12,6 +12,7 @@ import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 
 from scribbleseg.networks.padding import check_divisible, crop_like, pad_to_multiple
+from scribbleseg.networks.semantic_map import cells_of_image
 from scribbleseg.networks.weights import build_with_encoder
 
 __all__ = ["DeepLabV3Plus", "Segformer", "UNet"]
@@ -23,9 +24,13 @@ class EncoderDecoder(nn.Module):
     Args:
         model: Encoder, decoder and head of segmentation_models_pytorch.
         stride: Pixels that must divide the picture's sides inside; `forward` pads to it.
+        decoder_channels: Channels of the decoder's map where that is the semantic map; None for the
+            encoder's deepest map.
     """
 
-    def __init__(self, model: smp.base.SegmentationModel, stride: int) -> None:
+    def __init__(
+        self, model: smp.base.SegmentationModel, stride: int, decoder_channels: int | None = None
+    ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.classifier = (
             model.encoder,
@@ -33,6 +38,8 @@ class EncoderDecoder(nn.Module):
             model.segmentation_head,
         )
         self.stride = stride
+        self.semantic_position = -1 if decoder_channels is None else 0
+        self.semantic_channels: int = decoder_channels or model.encoder.out_channels[-1]
 
     def features(self, image: Tensor) -> list[Tensor]:
         """The decoder's output, which `head` classifies, then the encoder's maps, finest first.
@@ -49,6 +56,17 @@ class EncoderDecoder(nn.Module):
         """Logits ``(B, num_classes, H, W)`` from the decoder's output."""
         logits: Tensor = self.classifier(features[0])
         return logits
+
+    def with_semantic_map(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits at the image's size, and the semantic map.
+
+        That is the decoder's map where it is a quarter of the image's size (DeepLabV3+, SegFormer),
+        else the encoder's deepest map (U-Net, whose decoder ends at the full size).
+        """
+        padded = pad_to_multiple(image, self.stride)
+        features = self.features(padded)
+        semantic = cells_of_image(features[self.semantic_position], padded, image)
+        return crop_like(self.head(features), image), semantic
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits ``(B, num_classes, H, W)`` at the image's size, whatever it is."""
@@ -125,6 +143,7 @@ class DeepLabV3Plus(EncoderDecoder):
                 decoder_channels=decoder_channels,
             ),
             stride=16,
+            decoder_channels=decoder_channels,
         )
 
 
@@ -158,4 +177,5 @@ class Segformer(EncoderDecoder):
                 decoder_segmentation_channels=decoder_channels,
             ),
             stride=32,
+            decoder_channels=decoder_channels,
         )

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from scribbleseg.networks.padding import check_divisible, crop_like, pad_to_multiple
+from scribbleseg.networks.semantic_map import cells_of_image
 
 __all__ = ["PlainUNet"]
 
@@ -70,6 +71,8 @@ class PlainUNet(nn.Module):
         fine_to_coarse = list(itertools.pairwise(widths))
 
         self.stride = 2 ** (len(widths) - 1)
+        self.semantic_level = min(2, len(widths) - 1)
+        self.semantic_channels = widths[self.semantic_level]
         self.encoder = nn.ModuleList(
             _double_conv(width_in, width, rate, conv_bias, activation)
             for width_in, width, rate in zip(
@@ -110,6 +113,16 @@ class PlainUNet(nn.Module):
         """Logits ``(B, num_classes, H, W)`` from the finest of the feature maps."""
         logits: Tensor = self.classifier(features[0])
         return logits
+
+    def with_semantic_map(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits at the image's size, and the decoder's map at a quarter of it.
+
+        Networks of two levels have no such map; theirs is the deepest one.
+        """
+        padded = pad_to_multiple(image, self.stride)
+        features = self.features(padded)
+        semantic = cells_of_image(features[self.semantic_level], padded, image)
+        return crop_like(self.head(features), image), semantic
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits ``(B, num_classes, H, W)`` at the image's size, whatever it is."""

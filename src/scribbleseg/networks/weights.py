@@ -13,13 +13,13 @@ import timm
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from safetensors.torch import load_file
-from segmentation_models_pytorch.encoders import encoders
+from segmentation_models_pytorch.encoders import encoders, get_encoder
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from scribbleseg.errors import CheckpointError, ConfigError
 
-__all__ = ["build_with_encoder"]
+__all__ = ["build_encoder", "build_with_encoder"]
 
 TIMM = "tu-"
 WRAPPERS = ("module.", "model.", "encoder.", "backbone.", "_orig_mod.")
@@ -87,6 +87,45 @@ def build_with_encoder(
     elif is_file:
         _load(model.encoder, Path(weights), encoder, in_channels)
     return model
+
+
+def build_encoder(encoder: str, weights: str, in_channels: int) -> nn.Module:
+    """An encoder without a decoder, with weights.
+
+    Args:
+        encoder: As for `build_with_encoder`.
+        weights: As for `build_with_encoder`.
+        in_channels: Channels of the picture.
+
+    Raises:
+        ConfigError: As for `build_with_encoder`.
+        CheckpointError: As for `build_with_encoder`.
+    """
+    alone: nn.Module = build_with_encoder(_EncoderAlone, encoder, weights, in_channels).encoder
+    return alone
+
+
+class _EncoderAlone(nn.Module):
+    """What `build_with_encoder` makes where there is no decoder.
+
+    Args:
+        encoder_name: Name of the encoder.
+        in_channels: Channels of the picture.
+        encoder_weights: Weights, in the words of segmentation_models_pytorch.
+        settings: Further arguments of the encoder.
+    """
+
+    def __init__(
+        self,
+        encoder_name: str,
+        in_channels: int,
+        encoder_weights: str | bool | None,
+        **settings: Any,
+    ) -> None:
+        super().__init__()
+        self.encoder = get_encoder(
+            encoder_name, in_channels=in_channels, weights=encoder_weights, **settings
+        )
 
 
 def _check_name(encoder: str) -> None:
