@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 # Two tests at a time, those of one file one after the other: they share what they have trained.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help env demo test test-data lint types docs bench clean
+.PHONY: help env demo test test-data lint types docs bench fuzz clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,16 @@ bench: .venv/dev.stamp  ## speed against stated baselines (accuracy runs: see do
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/dense_crf.py
 	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/strokes.py
+	$(BIN)/python benchmarks/distance.py
+	$(BIN)/python benchmarks/simulation.py
+	$(BIN)/python benchmarks/preparation.py
+
+fuzz: .venv/dev.stamp  ## a minute of coverage-guided fuzzing of each reader (Python 3.11, Linux)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	for format in labelme cvat label_studio coco qupath scribblesup_xml points; do \
+		$(BIN)/python tests/fuzz/fuzz_readers.py $$format --seconds 60 || exit 1; \
+	done
 
 clean:  ## remove what is built; runs/ and .venv stay
 	rm -rf site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ from tests.e2e.test_bad_input import picture, relabel, scribble
 from scribbleseg.annotation import read_label, write_label
 from scribbleseg.data.dataset_audit import DatasetAudit, audit_dataset
 from scribbleseg.data.layouts import load_layout
+from scribbleseg.data.problem_folder import write_problem_pictures
 
 LISTS = {"train": "train", "val": None, "test": "test"}
 
@@ -184,3 +185,74 @@ def test_a_list_without_names(root: Path) -> None:
     report = audit(root, {"train": "all"})
     assert "list 'all' names no image: no pictures in" in report.findings[0].message
     assert report.exit_code == 2
+
+
+def transpose(path: Path) -> None:
+    write_label(path, np.ascontiguousarray(read_label(path).T))
+
+
+SEEN: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
+    "out of range": (
+        lambda r: relabel(scribble(r), 1, 9),
+        ["values_cell 1", "contradiction_cell 1"],
+    ),
+    "mask out of range": (
+        lambda r: relabel(r / "masks/cell 9.png", 1, 9),
+        ["values_cell 9", "contradiction_cell 9"],
+    ),
+    "size": (lambda r: transpose(scribble(r)), ["size_cell 1"]),
+    "size of a mask": (lambda r: transpose(r / "masks/cell 9.png"), ["size_cell 9"]),
+    "contradiction": (lambda r: relabel(scribble(r), 1, 2), ["contradiction_cell 1"]),
+    "empty": (
+        lambda r: write_label(scribble(r), np.full((48, 64), 255, np.uint8)),
+        ["empty_cell 1"],
+    ),
+    "unreadable": (lambda r: scribble(r).write_bytes(b""), []),
+    "unreadable picture": (lambda r: picture(r).write_bytes(b""), []),
+    "colours": (lambda r: shutil.copy(picture(r), scribble(r)), []),
+    "background": (
+        lambda r: [relabel(path, 0, 255) for path in (r / "scribbles").glob("*.png")],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SEEN)
+def test_what_can_be_seen_is_drawn(root: Path, tmp_path: Path, case: str) -> None:
+    spoil, names = SEEN[case]
+    spoil(root)
+    lists = LISTS | {"val": "test"}  # an image on two lists is drawn once
+    report = audit(root, lists)
+    assert report.exit_code > 0
+    written = write_problem_pictures(tmp_path / "out", report)
+    assert [path.stem for path in written] == names
+
+
+def test_captions_hold_file_and_numbers(root: Path) -> None:
+    relabel(scribble(root), 1, 2)
+    problems = [problem for finding in audit(root).findings for problem in finding.problems]
+    count = int((read_label(scribble(root)) != 255).sum())
+    wrong = int((read_label(scribble(root)) != read_label(root / "masks/cell 1.png")).sum())
+    wrong -= 48 * 64 - count
+    assert [problem.caption for problem in problems] == [
+        f"{scribble(root)}: {wrong} of {count} pixels are drawn on another class of the mask"
+    ]
+
+
+def test_several_unusable_labels_are_told_apart(root: Path) -> None:
+    for name in ("cell 1", "cell 4", "cell 6"):
+        relabel(scribble(root, name), 1, 9)
+    scribble(root, "cell 2").write_bytes(b"")
+    transpose(scribble(root, "cell 5"))
+    problems = [
+        (problem.kind, problem.name)
+        for finding in audit(root).findings
+        for problem in finding.problems
+        if finding.level == "error"
+    ]
+    assert problems == [
+        ("values", "cell 1"),
+        ("values", "cell 4"),
+        ("size", "cell 5"),
+        ("values", "cell 6"),
+    ]

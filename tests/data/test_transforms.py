@@ -10,6 +10,7 @@ from torchvision.transforms import v2
 from scribbleseg.data.sample import Region
 from scribbleseg.data.transforms import (
     QuarterTurnFlipOrRotation,
+    RandomBlur,
     RandomCrop,
     RandomQuarterTurn,
     RandomRotation,
@@ -23,6 +24,7 @@ OURS = [
     RandomCrop((130, 40)),
     RandomQuarterTurn(),
     RandomRotation(30, p=1.0),
+    RandomBlur(p=1.0),
     QuarterTurnFlipOrRotation(20),
 ]
 
@@ -147,3 +149,22 @@ def test_resized_labels_stay_where_the_picture_is(size: tuple[int, int]) -> None
 def test_impossible_scale_is_refused() -> None:
     with pytest.raises(ValueError, match="low 2 and high 1 must satisfy"):
         RandomScale(2, 1)
+
+
+def test_the_blur_is_binomial() -> None:
+    image = torch.zeros(3, 9, 9, dtype=torch.uint8)
+    image[:, 4, 4] = 255
+    blurred = RandomBlur(p=1.0)({"image": tv_tensors.Image(image)})["image"]
+    line = torch.tensor([1.0, 4, 6, 4, 1]) / 16
+    expected = (255 * line[:, None] * line).round()
+    assert (blurred[0, 2:7, 2:7].float() - expected).abs().max() <= 1
+    assert torch.equal(blurred[0], blurred[2])
+    grey = RandomBlur(p=1.0)({"image": tv_tensors.Image(image[:1])})["image"]
+    assert torch.equal(grey[0], blurred[0])
+
+
+def test_corners_of_a_rotation_have_the_colour_asked_for() -> None:
+    image = tv_tensors.Image(torch.full((3, 20, 20), 200, dtype=torch.uint8))
+    turn = RandomRotation(45, p=1.0, fill=(10, 20, 30))
+    torch.manual_seed(3)
+    assert turn({"image": image})["image"][:, 0, 0].tolist() == [10, 20, 30]

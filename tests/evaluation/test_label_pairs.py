@@ -11,6 +11,7 @@ from scribbleseg.evaluation.label_pairs import find_pairs, number_of_classes, pr
 def test_names_at_any_depth(tmp_path: Path) -> None:
     for name in ("p/b.png", "p/sub/a.png", "m/b.png", "m/sub/a.png"):
         write_label(tmp_path / name, np.zeros((2, 2), np.uint8))
+    write_label(tmp_path / "p/b.confidence.png", np.zeros((2, 2), np.uint8))
     names = predicted_names(tmp_path / "p")
     assert names == ["b", "sub/a"]
     assert find_pairs(tmp_path / "p", tmp_path / "m", names)[1] == (

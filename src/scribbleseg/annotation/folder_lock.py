@@ -36,7 +36,7 @@ class FolderLock:
         if owner is not None:
             raise RunError(
                 f"{self.folder}: process {owner['pid']} on {owner['host']} works in this folder; "
-                "wait for it, or choose another --run "
+                "wait for it, or choose another folder "
                 f"(if that process is gone, delete {self.path})"
             )
 

@@ -25,6 +25,15 @@ COMMANDS = {
     "run": ("run", "run the stages of a recipe, e.g. train, pseudo labels, train again"),
     "export": ("export", "write a run's model as a folder or ONNX file for others"),
     "convert": ("convert", "turn a published checkpoint into a model folder"),
+    "prepare": ("prepare", "make a published dataset ready to train on"),
+    "import": ("import_annotations", "make a dataset of an annotation tool's files"),
+    "export-labels": (
+        "export_labels",
+        "write label images for an annotation tool, to correct them",
+    ),
+    "simulate": ("derived", "draw scribbles into a dataset's masks"),
+    "perturb": ("derived", "shorten or drop the scribbles of a dataset"),
+    "distance": ("derived", "write a dataset's distance maps"),
     "check": ("check", "audit a dataset before training on it"),
     "evaluate": ("evaluate", "compare two folders of label images, whoever made them"),
 }
@@ -96,7 +105,7 @@ def _one_line(error: Exception) -> str:
 
 def usage() -> str:
     """Text of ``scribbleseg --help``."""
-    lines = [f"  {name:<10} {text}" for name, (_, text) in COMMANDS.items()]
+    lines = [f"  {name:<13} {text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
         [
             f"scribbleseg {__version__}: semantic segmentation from scribbles",
@@ -106,8 +115,8 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "  --version  print the version",
-            "  --debug    print a traceback with an error",
+            "  --version     print the version",
+            "  --debug       print a traceback with an error",
         ]
     )
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from jsonargparse import ArgumentError, ArgumentParser
 
+from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.cli.configs import find_config
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.explain import explain
 from scribbleseg.errors import ConfigError
 from scribbleseg.recipes.child_process import run_in_child
-from scribbleseg.recipes.folder_lock import FolderLock
 from scribbleseg.recipes.recipe import read_recipe
 from scribbleseg.recipes.stages import Plan, run_recipe
 

@@ -18,7 +18,13 @@ from scribbleseg.annotation.audit import LabelAudit, audit_labels
 from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.image_file import image_size
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
-from scribbleseg.data.layout import Record, Supervision, find_pictures
+from scribbleseg.data.distance_maps import (
+    DistanceMap,
+    check_stored_maps,
+    scale_or_folder,
+    with_stored_maps,
+)
+from scribbleseg.data.layout import Record, Supervision, find_pictures, with_scribbles
 from scribbleseg.data.layouts import load_layout
 from scribbleseg.data.normalisation import Normalisation
 from scribbleseg.data.pseudo_labels import find_pseudo_label_folder, with_pseudo_labels
@@ -51,8 +57,8 @@ class ScribbleDataModule(L.LightningDataModule):
     Args:
         root: Folder of the dataset; a relative one is looked for below ``$SCRIBBLESEG_DATA``,
             ``../shared/data`` and the working directory.
-        layout: Known dataset (acdc, camvid, shapes, voc), ``folder`` for your own with a
-            ``dataset.yaml``, or the dotted path of a module with a ``LAYOUT``.
+        layout: Known dataset (acdc, camvid, cityscapes, coco, shapes, voc, ...), ``folder`` for
+            your own with a ``dataset.yaml``, or the dotted path of a module with a ``LAYOUT``.
         train: List of training images; ``all`` is every picture of the dataset, without a list.
         val: List of validation images; null for no validation.
         test: List of test images; null for no test.
@@ -75,8 +81,14 @@ class ScribbleDataModule(L.LightningDataModule):
         num_workers: Processes that load data; 0 loads in the training process.
         seed: Seed of order and augmentation; the command line sets it from ``seed_everything``.
         images: Picture file, or folder of pictures, for ``predict``; null predicts the test list.
+        scribbles: Folder of the scribbles instead of the dataset's own, e.g. simulated ones;
+            relative to the working directory or to the dataset. Null for the dataset's own.
         pseudo_labels: Folder with a pseudo label of every training image, for methods that use
             them; relative to the working directory or to the dataset. Null for none.
+        scribble_distance: Distance map of the strokes of objects, for methods that use it: the
+            scale of the maps to compute (``e``, ``e2``, a number above 0), or a folder of maps.
+        pseudo_distance: Distance map of the pseudo labels' outlines: the same (``e6`` in CDSP).
+        distance_pad: Value of both maps on padding; 255 in CDSP.
         evaluation_tags: Restrict predictions of the dataset's images to the classes of their
             scribble, of the tags file, or (an oracle, for protocols that ask for it) of their mask.
     """
@@ -102,11 +114,17 @@ class ScribbleDataModule(L.LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         images: str | None = None,
+        scribbles: str | None = None,
         pseudo_labels: str | None = None,
+        scribble_distance: str | float | None = None,
+        pseudo_distance: str | float | None = None,
+        distance_pad: Literal[0, 255] = 255,
         evaluation_tags: TagSource = "none",
     ) -> None:
         super().__init__()
         self.layout, self.root = load_layout(layout, root)
+        if scribbles is not None:
+            self.layout = with_scribbles(self.layout, self.root, scribbles)
         if background_prior == "hull" and not self.layout.background_drawn:
             raise ConfigError(
                 "data.background_prior: hull needs background strokes around the objects, which "
@@ -133,6 +151,13 @@ class ScribbleDataModule(L.LightningDataModule):
         )
         self.seed, self.images = seed, images
         self.pseudo_labels, self.evaluation_tags = pseudo_labels, evaluation_tags
+        self.distance_maps: dict[DistanceMap, float | str] = {}
+        """The scale, or the folder, of the maps that training samples bring."""
+        if (source := scale_or_folder(scribble_distance)) is not None:
+            self.distance_maps["scribble_distance"] = source
+        if (source := scale_or_folder(pseudo_distance)) is not None:
+            self.distance_maps["pseudo_distance"] = source
+        self.distance_pad = distance_pad
         self.predicted_split = "test"
         self.left_out: frozenset[str] = frozenset()
         self.audit: LabelAudit | None = None
@@ -156,9 +181,10 @@ class ScribbleDataModule(L.LightningDataModule):
 
     @property
     def train_supervision(self) -> frozenset[str]:
-        """The kinds of supervision among the training images, pseudo labels included."""
+        """What training images bring: kinds of supervision, pseudo labels, distance maps."""
         kinds = {record.supervision for record in self.train_dataset().records}
-        return frozenset(kinds | ({"pseudo_label"} if self.pseudo_labels is not None else set()))
+        pseudo_label = {"pseudo_label"} if self.pseudo_labels is not None else set()
+        return frozenset(kinds | pseudo_label | self.distance_maps.keys())
 
     def prepare_data(self) -> None:
         """Write an embedded dataset that is not there yet; one process does this."""
@@ -204,12 +230,20 @@ class ScribbleDataModule(L.LightningDataModule):
             if self.pseudo_labels is not None:
                 folder = find_pseudo_label_folder(self.pseudo_labels, self.root)
                 records = with_pseudo_labels(records, folder)
+            scales: dict[DistanceMap, float] = {}
+            for key, source in self.distance_maps.items():
+                if isinstance(source, str):
+                    records = with_stored_maps(records, key, source, self.root)
+                else:
+                    scales[key] = source
             self._train = ScribbleDataset(
                 records,
                 self.layout,
                 transform=v2.Compose(self.transforms) if self.transforms else None,
                 resize=self.resize,
                 background_prior=self.background_prior,
+                distance_scales=scales,
+                distance_pad=self.distance_pad,
                 tags=tags,
                 seed=self.seed,
             )
@@ -262,6 +296,14 @@ class ScribbleDataModule(L.LightningDataModule):
         audit = self.check_labels(files)
         if self.pseudo_labels is not None:
             self.check_labels([(r.pseudo_label, r.image) for r in self.train_dataset().records])
+        check_stored_maps(
+            [
+                (path, record.image)
+                for record in self.train_dataset().records
+                for path in (record.scribble_distance, record.pseudo_distance)
+                if path is not None
+            ]
+        )
         if audit.empty and not self.allow_empty:
             empty = [str(path) for path in audit.empty]
             raise DataError(

@@ -11,14 +11,17 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
 from scribbleseg.annotation.audit import check_label
+from scribbleseg.annotation.distance import pseudo_label_distance_map, scribble_distance_map
 from scribbleseg.annotation.hull import far_background
+from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.image_file import read_image
 from scribbleseg.annotation.label_image import LabelImage, read_label
+from scribbleseg.data.distance_maps import DistanceMap, read_stored_map
 from scribbleseg.data.layout import Layout, Record
 from scribbleseg.data.sample import EvaluationSample, Region, Sample
 from scribbleseg.data.tags import tags_from_label
 from scribbleseg.data.transforms import resize
-from scribbleseg.errors import DataError
+from scribbleseg.errors import ConfigError, DataError
 
 __all__ = ["EvaluationDataset", "ScribbleDataset"]
 
@@ -38,8 +41,14 @@ class ScribbleDataset(Dataset[Sample]):
         resize: Height and width to which everything is brought first; None keeps the picture's
             size.
         background_prior: ``hull`` adds `Sample` ``far_background``.
+        distance_scales: Distance maps to compute and their scales, above 0. A record's stored map
+            comes first.
+        distance_pad: Value of distance maps on padding, 0..255.
         tags: Tags ``(K,)`` by image id, used for images that declare tags only.
         seed: Seed of all randomness.
+
+    Raises:
+        ConfigError: Distances of pseudo labels are wanted where there are none.
     """
 
     def __init__(
@@ -50,12 +59,21 @@ class ScribbleDataset(Dataset[Sample]):
         transform: Transform | None = None,
         resize: tuple[int, int] | None = None,
         background_prior: Literal["none", "hull"] = "none",
+        distance_scales: Mapping[DistanceMap, float] | None = None,
+        distance_pad: int = 255,
         tags: Mapping[str, Tensor] | None = None,
         seed: int = 0,
     ) -> None:
         self.records, self.layout = list(records), layout
         self.transform, self.resize, self.seed = transform, resize, seed
         self.background_prior, self.tags = background_prior, tags or {}
+        self.distance_scales, self.distance_pad = distance_scales or {}, distance_pad
+        unlabelled = [record.name for record in self.records if record.pseudo_label is None]
+        if "pseudo_distance" in self.distance_scales and unlabelled:
+            raise ConfigError(
+                f"data.pseudo_distance: no pseudo label to compute it from for {some(unlabelled)}; "
+                "set data.pseudo_labels, or give a folder of maps"
+            )
         self.has_masks = any(record.supervision == "mask" for record in self.records)
 
     def __len__(self) -> int:
@@ -118,14 +136,26 @@ class ScribbleDataset(Dataset[Sample]):
         }
         if self.has_masks:
             sample["mask"] = _mask(mask)
+        pseudo_label = self._label(record.pseudo_label, size, nothing)
         if record.pseudo_label is not None:
-            sample["pseudo_label"] = _mask(self._label(record.pseudo_label, size, nothing))
+            sample["pseudo_label"] = _mask(pseudo_label)
         if record.pseudo_confidence is not None:
             sample["pseudo_confidence"] = tv_tensors.Mask(
                 torch.from_numpy(_confidence(record.pseudo_confidence, size))
             )
+        ignore_index, scales = self.layout.ignore_index, self.distance_scales
+        if record.scribble_distance is not None:
+            sample["scribble_distance"] = _mask(read_stored_map(record.scribble_distance, size))
+        elif (scale := scales.get("scribble_distance")) is not None:
+            nearness = scribble_distance_map(scribble, scale=scale, ignore_index=ignore_index)
+            sample["scribble_distance"] = _mask(nearness)
+        if record.pseudo_distance is not None:
+            sample["pseudo_distance"] = _mask(read_stored_map(record.pseudo_distance, size))
+        elif (scale := scales.get("pseudo_distance")) is not None:
+            away = pseudo_label_distance_map(pseudo_label, scale=scale, ignore_index=ignore_index)
+            sample["pseudo_distance"] = _mask(away)
         if self.background_prior == "hull":
-            far = far_background(scribble, ignore_index=self.layout.ignore_index)
+            far = far_background(scribble, ignore_index=ignore_index)
             sample["far_background"] = Region(torch.from_numpy(far))
         return sample
 
@@ -157,6 +187,10 @@ class ScribbleDataset(Dataset[Sample]):
         if "pseudo_confidence" in sample:
             confidence = sample["pseudo_confidence"].as_subclass(Tensor).float() / 255
             sample["pseudo_confidence"] = tv_tensors.Mask(confidence.masked_fill(padding, 0))
+        for weight in ("scribble_distance", "pseudo_distance"):
+            if weight in sample:
+                distance = sample[weight].as_subclass(Tensor).float()
+                sample[weight] = tv_tensors.Mask(distance.masked_fill(padding, self.distance_pad))
         if "far_background" in sample:
             sample["far_background"] = Region(
                 sample["far_background"].as_subclass(Tensor) & ~padding

@@ -1,18 +1,27 @@
 """Everything that can be said about a dataset before anybody trains on it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from scribbleseg.annotation.audit import LabelAudit, audit_labels
 from scribbleseg.annotation.id_list import some
+from scribbleseg.annotation.image_file import image_size, read_image
 from scribbleseg.annotation.label_image import read_label
+from scribbleseg.data.finding import (
+    Finding,
+    Problem,
+    Scene,
+    exit_code,
+    findings_as_list,
+    print_findings,
+)
+from scribbleseg.data.label_table import label_counts, label_table
 from scribbleseg.data.layout import Layout, Record
 from scribbleseg.errors import DataError
 
@@ -22,15 +31,11 @@ CONTRADICTION = 0.05
 """Share of an image's strokes on another class of the mask from which on it is reported; people
 draw a little over the edge."""
 
-MOST_SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to mend (error: training is refused) or to know (warning)."""
-
-    level: Literal["error", "warning"]
-    message: str
+VERDICT = {
+    0: "nothing to mend",
+    1: "can be trained on; see the warnings",
+    2: "training would be refused; mend the errors",
+}
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,7 @@ class DatasetAudit:
     @property
     def exit_code(self) -> int:
         """0: nothing found; 1: warnings; 2: training would be refused."""
-        levels = {finding.level for finding in self.findings}
-        return 2 if "error" in levels else 1 if levels else 0
+        return exit_code(self.findings)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values for JSON."""
@@ -90,69 +94,50 @@ class DatasetAudit:
                 }
                 for split in self.splits
             },
-            "findings": [
-                {"level": finding.level, "message": finding.message} for finding in self.findings
-            ],
+            "findings": findings_as_list(self.findings),
             "exit_code": self.exit_code,
         }
 
     def print(self, console: Console) -> None:
         """Print a table of each list, and the findings."""
         for split in self.splits:
-            console.print(self._table(split))
-        for level in ("error", "warning"):
-            messages = [f.message for f in self.findings if f.level == level]
-            for message in messages[:MOST_SHOWN]:
-                console.print(f"{level}: {message}", soft_wrap=True, highlight=False, markup=False)
-            if len(messages) > MOST_SHOWN:
-                console.print(f"{len(messages) - MOST_SHOWN} more {level}s: see --json")
-        verdict = {
-            0: "nothing to mend",
-            1: "can be trained on; see the warnings",
-            2: "training would be refused; mend the errors",
-        }
-        console.print(f"{self.root}: {verdict[self.exit_code]}", soft_wrap=True)
+            kinds = {"scribbles": split.scribbles, "masks": split.masks}
+            caption = None
+            if split.contradicting is not None:
+                caption = f"{split.contradicting:.2%} of the strokes' pixels contradict the mask"
+            table = label_table(
+                f"{split.name}: {split.images} images",
+                self.layout.class_names,
+                {kind: audit for kind, audit in kinds.items() if audit is not None},
+                caption,
+            )
+            console.print(table)
+        print_findings(console, self.root, self.findings, VERDICT)
+
+    def scenes(self, problems: Sequence[Problem]) -> Iterator[tuple[Problem, Scene]]:
+        """Picture, label and mask of each problem; without those that cannot be read."""
+        layout = self.layout
+        for problem in problems:
+            assert problem.picture is not None
+            assert problem.label is not None
+            try:
+                scene = Scene(
+                    read_image(problem.picture, layout.image_mode),
+                    read_label(problem.label),
+                    layout.class_names,
+                    layout.palette,
+                    layout.ignore_index,
+                    mask=read_label(problem.mask) if problem.mask is not None else None,
+                )
+            except DataError:  # already reported
+                continue
+            yield problem, scene
 
     def _label_dict(self, audit: LabelAudit | None) -> dict[str, Any] | None:
         if audit is None:
             return None
-        names = self.layout.class_names
-        return {
-            "images": audit.images,
-            "labelled_fraction": audit.labelled_fraction,
-            "pixels": dict(zip(names, audit.pixels.tolist(), strict=True)),
-            "images_with": dict(zip(names, audit.images_with.tolist(), strict=True)),
-            "sizes": {f"{width}x{height}": n for (height, width), n in audit.sizes.items()},
-            "empty": [str(path) for path in audit.empty],
-        }
-
-    def _table(self, split: SplitAudit) -> Table:
-        kinds = [
-            (name, audit)
-            for name, audit in (("scribbles", split.scribbles), ("masks", split.masks))
-            if audit is not None
-        ]
-        table = Table(title=f"{split.name}: {split.images} images, {_sizes(kinds)}")
-        table.add_column("class", no_wrap=True)
-        for name, _ in kinds:
-            for column in (f"{name}\nimages", "\npixels", "\nshare"):
-                table.add_column(column, justify="right", no_wrap=True)
-        for index, class_name in enumerate(self.layout.class_names):
-            cells = []
-            for _, audit in kinds:
-                pixels = int(audit.pixels[index])
-                share = pixels / max(int(audit.pixels.sum()), 1)
-                cells += [str(audit.images_with[index]), _short(pixels), f"{share:.1%}"]
-            table.add_row(class_name, *cells)
-        table.add_section()
-        totals = []
-        for _, audit in kinds:
-            labelled = int(audit.pixels.sum())
-            totals += [str(audit.images), _short(labelled), f"{audit.labelled_fraction:.1%}"]
-        table.add_row("labelled", *totals)
-        if split.contradicting is not None:
-            table.caption = f"{split.contradicting:.2%} of the strokes' pixels contradict the mask"
-        return table
+        empty = [str(path) for path in audit.empty]
+        return label_counts(audit, self.layout.class_names) | {"empty": empty}
 
 
 def audit_dataset(
@@ -175,11 +160,11 @@ def audit_dataset(
         try:
             names = layout.names(root, name)
         except DataError as error:
-            _add(report, "error", [str(error)])
+            _add(report, Finding("error", str(error)))
             continue
         if not names:
             where = f"no pictures in {root / layout.images}" if name == "all" else "it is empty"
-            _add(report, "error", [f"{root}: list {name!r} names no image: {where}"])
+            _add(report, Finding("error", f"{root}: list {name!r} names no image: {where}"))
             continue
         known |= set(names)
         _audit_split(report, name, names, supervision if split == "train" else None)
@@ -204,31 +189,33 @@ def _audit_split(
 
             tags_of(layout, root, names)
     except DataError as error:
-        _add(report, "error", [str(error)])
+        _add(report, Finding("error", str(error)))
         return
     audits: dict[str, LabelAudit | None] = {}
     for kind, folder in (("scribbles", layout.scribbles), ("masks", layout.masks)):
         if folder is None or not (root / folder).is_dir():
             audits[kind] = None
             if kind == needs:
-                _add(report, "error", [f"{root / (folder or kind)}: no such folder"])
+                _add(report, Finding("error", f"{root / (folder or kind)}: no such folder"))
             continue
         paths = {record.name: root / folder / f"{record.name}.png" for record in records}
         missing = [str(path) for path in paths.values() if not path.is_file()]
+        share = f"{len(missing)} of {len(paths)}"
         if missing and kind == needs:
-            _add(report, "error", [f"{some(missing)} missing ({len(missing)} of {len(paths)})"])
+            _add(report, Finding("error", f"{some(missing)} missing ({share})"))
         elif missing and kind == "scribbles" and len(missing) < len(paths):
-            _add(report, "warning", [f"{name}: no scribble for {len(missing)} of {len(paths)}"])
+            _add(report, Finding("warning", f"{name}: no scribble for {share}"))
         audit = _audit_files(
             report,
-            [(paths[r.name] if paths[r.name].is_file() else None, r.image) for r in records],
+            [(r, paths[r.name] if paths[r.name].is_file() else None) for r in records],
             needed=kind == needs,
         )
         audits[kind] = audit if audit.images else None
         if kind == needs and audit.images:
-            _judge(report, name, kind, audit, training=supervision is not None)
+            owner = {paths[record.name]: record for record in records}
+            _judge(report, name, kind, audit, owner, training=supervision is not None)
     if not any(audits.values()):
-        _audit_files(report, [(None, record.image) for record in records], needed=False)
+        _audit_files(report, [(record, None) for record in records], needed=False)
     contradicting = None
     if audits["scribbles"] is not None and audits["masks"] is not None:
         contradicting = _contradictions(report, records)
@@ -238,22 +225,42 @@ def _audit_split(
 
 
 def _audit_files(
-    report: DatasetAudit, files: Sequence[tuple[Path | None, Path]], *, needed: bool
+    report: DatasetAudit, files: Sequence[tuple[Record, Path | None]], *, needed: bool
 ) -> LabelAudit:
     layout = report.layout
     audit = audit_labels(
-        files,
+        [(path, record.image) for record, path in files],
         num_classes=len(layout.class_names),
         ignore_index=layout.ignore_index,
         image_mode=layout.image_mode,
     )
-    _add(report, "error", audit.picture_problems)
-    _add(report, "error" if needed else "warning", audit.label_problems)
+    rest = iter(files)
+    unusable = []
+    for message in audit.label_problems:  # in the order of the files, each begins with its path
+        record, path = next((r, p) for r, p in rest if message.startswith(f"{p}: "))
+        problems = _label_problems(message, record, path) if path is not None else ()
+        unusable.append(Finding("error" if needed else "warning", message, problems))
+    _add(report, *(Finding("error", message) for message in audit.picture_problems), *unusable)
     return audit
 
 
+def _label_problems(message: str, record: Record, label: Path) -> tuple[Problem, ...]:
+    """How a label image that cannot be used can be seen; not at all if it cannot be opened."""
+    try:
+        same = image_size(label) == image_size(record.image)
+    except DataError:
+        return ()
+    return (Problem("values" if same else "size", record.name, message, record.image, label),)
+
+
 def _judge(
-    report: DatasetAudit, name: str, kind: str, audit: LabelAudit, *, training: bool
+    report: DatasetAudit,
+    name: str,
+    kind: str,
+    audit: LabelAudit,
+    owner: Mapping[Path, Record],
+    *,
+    training: bool,
 ) -> None:
     """Empty labels, and classes that nobody drew."""
     what = "scribble" if kind == "scribbles" else "mask"
@@ -262,32 +269,29 @@ def _judge(
         mend = "draw something, take the images off the list"
         if training:
             mend += ", or train with --data.allow_empty true"
-        _add(
-            report,
-            "error" if training else "warning",
-            [
-                f"{name}: nothing is drawn in {len(paths)} of {audit.images} {kind}: "
-                f"{some(paths)}; {mend}"
-            ],
+        message = (
+            f"{name}: nothing is drawn in {len(paths)} of {audit.images} {kind}: {some(paths)}; "
+            f"{mend}"
         )
+        problems = [
+            Problem(
+                "empty", owner[path].name, f"{path}: no pixel is labelled", owner[path].image, path
+            )
+            for path in audit.empty
+        ]
+        _add(report, Finding("error" if training else "warning", message, tuple(problems)))
     names = report.layout.class_names
     absent = [class_name for index, class_name in enumerate(names) if not audit.pixels[index]]
     if training and names[0] in absent:
-        _add(
-            report,
-            "error",
-            [
-                f"{name}: class {names[0]!r} (index 0) is never drawn, so that nothing would teach "
-                "the network what is not an object; draw it in some images"
-            ],
+        message = (
+            f"{name}: class {names[0]!r} (index 0) is never drawn, so that nothing would teach "
+            "the network what is not an object; draw it in some images"
         )
+        _add(report, Finding("error", message))
         absent.remove(names[0])
     if absent:
-        _add(
-            report,
-            "warning",
-            [f"{name}: {len(absent)} of {len(names)} classes are in no {what}: {some(absent)}"],
-        )
+        message = f"{name}: {len(absent)} of {len(names)} classes are in no {what}: {some(absent)}"
+        _add(report, Finding("warning", message))
 
 
 def _contradictions(report: DatasetAudit, records: Sequence[Record]) -> float:
@@ -295,7 +299,7 @@ def _contradictions(report: DatasetAudit, records: Sequence[Record]) -> float:
     layout, root = report.layout, report.root
     assert layout.scribbles is not None
     wrong_pixels = pixels = 0
-    bad = []
+    bad, problems = [], []
     for record in records:
         path = root / layout.scribbles / f"{record.name}.png"
         try:
@@ -311,15 +315,15 @@ def _contradictions(report: DatasetAudit, records: Sequence[Record]) -> float:
         wrong_pixels, pixels = wrong_pixels + wrong, pixels + count
         if wrong > CONTRADICTION * count:
             bad.append(f"{path} ({wrong / count:.0%})")
+            caption = f"{path}: {wrong} of {count} pixels are drawn on another class of the mask"
+            files = record.image, path, record.mask
+            problems.append(Problem("contradiction", record.name, caption, *files))
     if bad:
-        _add(
-            report,
-            "warning",
-            [
-                f"strokes lie on another class of the mask in {len(bad)} images: {some(bad)}; "
-                "check the class numbers of both"
-            ],
+        message = (
+            f"strokes lie on another class of the mask in {len(bad)} images: {some(bad)}; check "
+            "the class numbers of both"
         )
+        _add(report, Finding("warning", message, tuple(problems)))
     return wrong_pixels / max(pixels, 1)
 
 
@@ -335,11 +339,9 @@ def _find_strays(report: DatasetAudit, known: set[str]) -> None:
     twice = sorted(name for name, count in stems.items() if count > 1)
     if twice:
         first = " before ".join(layout.image_suffixes)
-        _add(
-            report,
-            "warning",
-            [f"{root / layout.images}: several pictures called {some(twice)}; {first} is used"],
-        )
+        images = root / layout.images
+        message = f"{images}: several pictures called {some(twice)}; {first} is used"
+        _add(report, Finding("warning", message))
     lower = {name.lower(): name for name in sorted(pictures)}
     expected = pictures | known
     for folder in (layout.scribbles, layout.masks):
@@ -352,35 +354,10 @@ def _find_strays(report: DatasetAudit, known: set[str]) -> None:
             for path in strays
         ]
         if hints:
-            _add(report, "warning", [f"no picture for {some(hints)} ({len(hints)} in all)"])
+            _add(report, Finding("warning", f"no picture for {some(hints)} ({len(hints)} in all)"))
 
 
-def _add(report: DatasetAudit, level: Literal["error", "warning"], messages: Sequence[str]) -> None:
+def _add(report: DatasetAudit, *findings: Finding) -> None:
+    """Add those that are new; an image may be on two lists."""
     known = {finding.message for finding in report.findings}
-    report.findings.extend(Finding(level, message) for message in messages if message not in known)
-
-
-def _short(count: int) -> str:
-    """A count in three digits.
-
-    >>> _short(20_076_812)
-    '20.1 M'
-    """
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return str(count)
-
-
-def _sizes(kinds: Sequence[tuple[str, LabelAudit]]) -> str:
-    sizes = kinds[0][1].sizes if kinds else {}
-    if not sizes:
-        return "no labels"
-    if len(sizes) == 1:
-        ((height, width),) = sizes
-        return f"{width} x {height}"
-    heights, widths = zip(*sizes, strict=True)
-    return (
-        f"{len(sizes)} sizes, {min(widths)} to {max(widths)} wide, {min(heights)} to "
-        f"{max(heights)} high"
-    )
+    report.findings.extend(finding for finding in findings if finding.message not in known)

@@ -1,16 +1,27 @@
 """Where a dataset keeps its files, and what its labels mean."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from scribbleseg.annotation.id_list import read_list, some
 from scribbleseg.annotation.image_file import IMAGE_SUFFIXES, ImageMode, count_pages
 from scribbleseg.annotation.label_image import Color
+from scribbleseg.data.preparation.production import made_with
 from scribbleseg.errors import ConfigError, DataError
 
-__all__ = ["Layout", "Record", "Supervision", "find_images", "find_pictures", "find_root"]
+__all__ = [
+    "Layout",
+    "Record",
+    "Supervision",
+    "find_folder",
+    "find_images",
+    "find_pictures",
+    "find_root",
+    "with_scribbles",
+]
 
 Supervision = Literal["mask", "scribble", "tags"]
 
@@ -38,6 +49,8 @@ class Record:
     supervision: Supervision = "scribble"
     pseudo_label: Path | None = None
     pseudo_confidence: Path | None = None
+    scribble_distance: Path | None = None
+    pseudo_distance: Path | None = None
     page: int = 0
     """Page of a picture file that holds several."""
 
@@ -227,6 +240,38 @@ def find_root(root: str, environment: Mapping[str, str], *, create: bool = False
     raise ConfigError(
         f"data.root: no folder {root!r}; looked for {places}; set --data.root or {DATA_VARIABLE}"
     )
+
+
+def find_folder(option: str, folder: str, root: Path, cure: str) -> Path:
+    """The folder that an option of the data names: from here, or below the dataset's root.
+
+    Raises:
+        ConfigError: It is in neither place; the message ends with ``cure``.
+    """
+    candidates = [Path(folder), root / folder]
+    for path in candidates:
+        if path.is_dir():
+            return path
+    raise ConfigError(
+        f"{option}: no folder {folder!r}; looked for {', '.join(map(str, candidates))}; {cure}"
+    )
+
+
+def with_scribbles(layout: Layout, root: Path, folder: str) -> Layout:
+    """The layout with the scribbles of another folder.
+
+    What the folder's manifest says of how they were drawn becomes part of the run's record. It is
+    not known whether its background strokes go around the objects: that stays as it was.
+
+    Raises:
+        ConfigError: There is no such folder.
+    """
+    path = find_folder(
+        "data.scribbles", folder, root, "'scribbleseg simulate' and 'perturb' make one"
+    )
+    settings = made_with(path)
+    raster = json.dumps(settings) if settings is not None else f"not stated ({folder})"
+    return replace(layout, scribbles=str(path.resolve()), raster=raster)
 
 
 def find_images(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> dict[str, Path]:

@@ -12,10 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from scribbleseg.annotation.id_list import some
-from scribbleseg.data.layout import Record
-from scribbleseg.errors import ConfigError, DataError
+from scribbleseg.data.layout import Record, find_folder
+from scribbleseg.errors import DataError
 
-__all__ = ["confidence_path", "find_pseudo_label_folder", "label_path", "with_pseudo_labels"]
+__all__ = [
+    "confidence_path",
+    "find_pseudo_label_folder",
+    "is_confidence",
+    "label_path",
+    "with_pseudo_labels",
+]
 
 
 def label_path(folder: Path, name: str) -> Path:
@@ -28,19 +34,20 @@ def confidence_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.confidence.png"
 
 
-def find_pseudo_label_folder(folder: str, root: Path) -> Path:
-    """The folder that ``data.pseudo_labels`` means: from here, or below the dataset's root.
+def is_confidence(path: Path) -> bool:
+    """Whether a file is the confidence of a pseudo label, which lies beside it.
 
-    Raises:
-        ConfigError: It is in neither place.
+    >>> is_confidence(Path("labels/a.png"))
+    False
     """
-    candidates = [Path(folder), root / folder]
-    for path in candidates:
-        if path.is_dir():
-            return path
-    raise ConfigError(
-        f"data.pseudo_labels: no folder {folder!r}; looked for "
-        f"{', '.join(map(str, candidates))}; 'scribbleseg pseudolabel' makes one"
+    name, marker, rest = path.name.rpartition(".confidence.png")
+    return bool(marker) and not rest and path.with_name(f"{name}.png").is_file()
+
+
+def find_pseudo_label_folder(folder: str, root: Path) -> Path:
+    """The folder that ``data.pseudo_labels`` means, as `find_folder`."""
+    return find_folder(
+        "data.pseudo_labels", folder, root, cure="'scribbleseg pseudolabel' makes one"
     )
 
 

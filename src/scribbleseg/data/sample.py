@@ -47,6 +47,10 @@ class Sample(TypedDict):
     """``(H, W)`` int64 labels of a machine; the ignore index where it was undecided."""
     pseudo_confidence: NotRequired[tv_tensors.Mask]
     """``(H, W)`` float32: probability of the pseudo label, 0..1; 0 on padding."""
+    scribble_distance: NotRequired[tv_tensors.Mask]
+    """``(H, W)`` float32, 0..255: nearness to the un-cropped image's strokes of objects."""
+    pseudo_distance: NotRequired[tv_tensors.Mask]
+    """``(H, W)`` float32, 0..255: distance from the outline of the un-cropped pseudo label."""
     far_background: NotRequired[Region]
     """``(H, W)`` bool: outside the convex hull of the un-cropped image's strokes, and valid."""
     tags: Tensor

@@ -9,6 +9,7 @@ every sample.
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from torchvision.transforms.v2 import functional as tvf
 
 __all__ = [
     "QuarterTurnFlipOrRotation",
+    "RandomBlur",
     "RandomCrop",
     "RandomQuarterTurn",
     "RandomRotation",
@@ -102,11 +104,12 @@ class RandomRotation(v2.Transform):
     Args:
         degrees: Largest angle to either side.
         p: Probability to rotate at all.
+        fill: Grey level or colour of the corners, 0..255.
     """
 
-    def __init__(self, degrees: float = 10.0, p: float = 0.5) -> None:
+    def __init__(self, degrees: float = 10.0, p: float = 0.5, fill: Sequence[int] = (0,)) -> None:
         super().__init__()
-        self.degrees, self.p = degrees, p
+        self.degrees, self.p, self.fill = degrees, p, list(fill)
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw the angle; 0 when the sample stays as it is."""
@@ -115,7 +118,33 @@ class RandomRotation(v2.Transform):
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Rotate one input."""
-        return rotate(inpt, params["angle"])
+        return rotate(inpt, params["angle"], self.fill)
+
+
+class RandomBlur(v2.Transform):
+    """Blur the picture with the 5 x 5 binomial kernel, (1, 4, 6, 4, 1) / 16 along each axis.
+
+    Args:
+        p: Probability to blur at all.
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw whether the sample is blurred."""
+        return {"blurred": torch.rand(()).item() < self.p}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Blur a picture; everything else stays as it is."""
+        if not params["blurred"] or not isinstance(inpt, tv_tensors.Image):
+            return inpt
+        kernel = np.array([1, 4, 6, 4, 1], np.float64) / 16
+        pixels = inpt.as_subclass(Tensor).numpy().transpose(1, 2, 0)
+        blurred = cv2.sepFilter2D(pixels, -1, kernel, kernel).reshape(pixels.shape)
+        moved = torch.from_numpy(np.ascontiguousarray(blurred.transpose(2, 0, 1)))
+        return tv_tensors.wrap(moved, like=inpt)
 
 
 class QuarterTurnFlipOrRotation(v2.Transform):
@@ -186,8 +215,9 @@ def quarter_turn(inpt: Any, turns: int) -> Any:
     return tv_tensors.wrap(torch.rot90(inpt.as_subclass(Tensor), turns, (-2, -1)), like=inpt)
 
 
-def rotate(inpt: Any, angle: float) -> Any:
-    """Rotated counter-clockwise by ``angle`` degrees about the centre, fill 0."""
+def rotate(inpt: Any, angle: float, fill: Sequence[int] = (0,)) -> Any:
+    """Rotated counter-clockwise by ``angle`` degrees about the centre; ``fill`` is a picture's."""
     if angle == 0:
         return inpt
-    return tvf.rotate(inpt, angle, interpolation=InterpolationMode.BILINEAR, fill=0)
+    corners = list(fill) if isinstance(inpt, tv_tensors.Image) else 0
+    return tvf.rotate(inpt, angle, interpolation=InterpolationMode.BILINEAR, fill=corners)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scribbleseg.annotation.label_image import read_label
+from scribbleseg.data.pseudo_labels import is_confidence
 from scribbleseg.errors import DataError
 from scribbleseg.evaluation.comparison import Pair, in_order, is_unreadable
 
@@ -11,7 +12,7 @@ __all__ = ["find_pairs", "number_of_classes", "predicted_names"]
 
 
 def predicted_names(predictions: Path) -> list[str]:
-    """Ids of the label images below a folder, sorted.
+    """Ids of the label images below a folder, sorted; confidences of pseudo labels are none.
 
     Raises:
         DataError: The folder is missing or holds no PNGs.
@@ -21,6 +22,7 @@ def predicted_names(predictions: Path) -> list[str]:
     names = sorted(
         path.relative_to(predictions).with_suffix("").as_posix()
         for path in predictions.rglob("*.png")
+        if not is_confidence(path)
     )
     if not names:
         raise DataError(f"{predictions}: no PNGs in it")

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.annotation.whole_file import remove_unfinished, whole_file
 from scribbleseg.errors import RunError
-from scribbleseg.recipes.folder_lock import FolderLock
 
 __all__ = ["RunFolder", "write_text"]
 

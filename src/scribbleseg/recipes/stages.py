@@ -15,9 +15,9 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.errors import Interrupted, RunError
-from scribbleseg.recipes.folder_lock import FolderLock
 from scribbleseg.recipes.recipe import Recipe, Stage
 
 __all__ = ["STAGE_FILE", "Plan", "run_recipe"]

@@ -30,6 +30,7 @@ LAYOUT = Layout(
     image_suffixes=(".png",),
     image_mode="L",
     background_drawn=True,
+    tags="tags.txt",
     volumes="volumes.csv",
     raster="drawn by hand in a painting tool",
 )

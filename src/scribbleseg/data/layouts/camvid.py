@@ -37,5 +37,6 @@ LAYOUT = Layout(
     scribbles="scribbles",
     masks="SegmentationClass",
     image_suffixes=(".jpg", ".png"),
+    tags="tags.txt",
     raster="simulated, skeleton, 3 px",
 )

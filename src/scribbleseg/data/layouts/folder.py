@@ -23,11 +23,11 @@ from typing import Any
 import yaml
 
 from scribbleseg.annotation.image_file import IMAGE_SUFFIXES
-from scribbleseg.annotation.label_image import voc_palette
+from scribbleseg.annotation.label_image import Color, voc_palette
 from scribbleseg.data.layout import Layout
 from scribbleseg.errors import ConfigError, DataError
 
-__all__ = ["read_layout"]
+__all__ = ["read_classes", "read_layout"]
 
 FILE_NAME = "dataset.yaml"
 KEYS = (
@@ -82,6 +82,16 @@ def read_layout(root: Path) -> Layout:
     )
 
 
+def read_classes(path: Path) -> tuple[tuple[str, ...], tuple[Color, ...]]:
+    """Names and colours of the classes in a ``dataset.yaml``, or a file that holds them alone.
+
+    Raises:
+        DataError: The file is missing or no YAML.
+        ConfigError: ``classes`` is missing or wrong.
+    """
+    return _classes(path, _read(path).get("classes"))
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         description = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -96,7 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
     return description
 
 
-def _classes(path: Path, classes: Any) -> tuple[tuple[str, ...], tuple[tuple[int, int, int], ...]]:
+def _classes(path: Path, classes: Any) -> tuple[tuple[str, ...], tuple[Color, ...]]:
     if not isinstance(classes, list) or len(classes) < 2:
         raise ConfigError(
             f"{path}: 'classes' is {classes!r}; list two or more, each a name or "

@@ -49,4 +49,5 @@ LAYOUT = Layout(
     scribbles="pascal_2012_scribble",
     masks="SegmentationClassAug",
     image_suffixes=(".jpg",),
+    tags="tags.txt",
 )

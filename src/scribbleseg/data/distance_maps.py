@@ -1,0 +1,105 @@
+"""Where the distance maps of training images come from: computed when loaded, or a folder of them.
+
+They are those of `annotation.distance`, of the whole picture at its original size. Resizing and
+augmentation move them with the nearest pixel and leave their values alone, so that a distance is
+always one in pixels of the original picture, as in the papers.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scribbleseg.annotation.distance import distance_scale, read_distance_map
+from scribbleseg.annotation.id_list import some
+from scribbleseg.annotation.image_file import image_size
+from scribbleseg.data.layout import Record, find_folder
+from scribbleseg.errors import ConfigError, DataError
+
+__all__ = [
+    "DistanceMap",
+    "check_stored_maps",
+    "read_stored_map",
+    "scale_or_folder",
+    "with_stored_maps",
+]
+
+DistanceMap = Literal["scribble_distance", "pseudo_distance"]
+
+
+def scale_or_folder(value: str | float | None) -> float | str | None:
+    """What a setting means: the scale of maps to compute, a folder of maps, or no maps.
+
+    >>> scale_or_folder("e"), scale_or_folder("distance_map")
+    (2.718281828459045, 'distance_map')
+    """
+    if value is None:
+        return None
+    try:
+        return distance_scale(value)
+    except ConfigError:
+        return str(value)
+
+
+def with_stored_maps(
+    records: Sequence[Record], key: DistanceMap, folder: str, root: Path
+) -> list[Record]:
+    """Records with the files ``<id>.png`` of one of their maps.
+
+    Args:
+        records: Files of each image.
+        key: Which map.
+        folder: Its folder, relative to the working directory or to the dataset.
+        root: Folder of the dataset.
+
+    Raises:
+        ConfigError: There is no such folder.
+        DataError: Images have no map.
+    """
+    found = find_folder(
+        f"data.{key}",
+        folder,
+        root,
+        cure="give a folder of maps, or the scale of maps to compute (e, e6, a number above 0)",
+    )
+    paths = {record.name: found / f"{record.name}.png" for record in records}
+    missing = [name for name, path in paths.items() if not path.is_file()]
+    if missing:
+        raise DataError(
+            f"{found}: no distance map for {some(missing)} ({len(missing)} of {len(paths)} "
+            "images); make them, or give a scale instead of a folder to compute them"
+        )
+    if key == "scribble_distance":
+        return [replace(record, scribble_distance=paths[record.name]) for record in records]
+    return [replace(record, pseudo_distance=paths[record.name]) for record in records]
+
+
+def read_stored_map(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A stored map ``(H, W)`` of the picture's size.
+
+    Raises:
+        DataError: The file cannot be read, is no map, or has another size.
+    """
+    distance = read_distance_map(path)
+    if distance.shape != size:
+        raise DataError(
+            f"{path}: distance map is {distance.shape[1]}x{distance.shape[0]} but its picture "
+            f"{size[1]}x{size[0]} pixels"
+        )
+    return distance
+
+
+def check_stored_maps(files: Sequence[tuple[Path, Path]]) -> None:
+    """Read every pair (stored map, picture) once.
+
+    Raises:
+        DataError: The first of those that `read_stored_map` refuses.
+    """
+    # Decoding releases the interpreter lock, so threads use the cores and need no start-up.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        list(pool.map(lambda pair: read_stored_map(pair[0], image_size(pair[1])), files))
