@@ -13,21 +13,24 @@ if TYPE_CHECKING:
     from scribbleseg.exchange import Predictor, load
     from scribbleseg.inference import Inference
     from scribbleseg.methods import (
+        CDSP,
         EntropyMinimisation,
         FullSupervision,
         Optimization,
         PartialCrossEntropy,
         SelfTraining,
     )
-    from scribbleseg.networks import DeepLabV3Plus, PlainUNet, Segformer, UNet
+    from scribbleseg.networks import DeepLabV3Plus, MultiGridDeepLab, PlainUNet, Segformer, UNet
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CDSP",
     "DeepLabV3Plus",
     "EntropyMinimisation",
     "FullSupervision",
     "Inference",
+    "MultiGridDeepLab",
     "Optimization",
     "PartialCrossEntropy",
     "PlainUNet",
@@ -50,12 +53,13 @@ __getattr__, __dir__ = lazy_names(
         "exchange": ("Predictor", "load"),
         "inference": ("Inference",),
         "methods": (
+            "CDSP",
             "EntropyMinimisation",
             "FullSupervision",
             "Optimization",
             "PartialCrossEntropy",
             "SelfTraining",
         ),
-        "networks": ("DeepLabV3Plus", "PlainUNet", "Segformer", "UNet"),
+        "networks": ("DeepLabV3Plus", "MultiGridDeepLab", "PlainUNet", "Segformer", "UNet"),
     },
 )

@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from scribbleseg.losses import far_background_loss, mean_entropy, partial_cross_entropy
+from scribbleseg.losses import (
+    distance_entropy,
+    far_background_loss,
+    mean_entropy,
+    partial_cross_entropy,
+    rectification_loss,
+)
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -18,6 +24,10 @@ LOSSES: dict[str, Loss] = {
     "partial_ce": lambda logits, chosen: partial_cross_entropy(logits, torch.where(chosen, 1, 255)),
     "mean_entropy": lambda logits, chosen: mean_entropy(logits, chosen),
     "far_background": far_background_loss,
+    "distance_entropy": lambda logits, chosen: distance_entropy(logits, 255 * chosen),
+    "rectification": lambda logits, chosen: rectification_loss(
+        logits * chosen[:, None], torch.zeros_like(logits)
+    ),
 }
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 

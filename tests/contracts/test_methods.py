@@ -48,6 +48,8 @@ def data_for(method: Any, root: Path, **options: Any) -> ScribbleDataModule:
     supervision = "mask" if "mask" in method.needs else "scribble"
     if "pseudo_label" in method.needs:
         options["pseudo_labels"] = "masks"
+    if "scribble_distance" in method.uses:
+        options |= {"scribble_distance": "e", "pseudo_distance": "e6"}
     return ScribbleDataModule(str(root), supervision=supervision, **{"batch_size": 4, **options})
 
 
