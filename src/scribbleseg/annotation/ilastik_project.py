@@ -40,9 +40,7 @@ def read_project(path: Path) -> dict[str, Any]:
         names = file.texts(f"{LABELS}/LabelNames")
         if file.item(f"{LABELS}/LabelNames").attrs.get("isEmpty", False):
             names = []
-        colors = []
-        if file.item(f"{LABELS}/LabelColors") is not None:
-            colors = file.dataset(f"{LABELS}/LabelColors")[()].tolist()
+        colors = _numbers(file, f"{LABELS}/LabelColors") or []
         images, held = [], 0
         for group in file.children(f"{LABELS}/LabelSets"):
             image = _image(file, int(re.sub(r"\D", "", group)[:9] or 0))
@@ -60,10 +58,19 @@ def _image(file: Hdf5File, number: int) -> dict[str, Any]:
     info = f"Input Data/infos/lane{number:04}/Raw Data"
     texts = ("filePath", "nickname", "axistags", "axisorder")
     image: dict[str, Any] = {text: file.text(f"{info}/{text}") for text in texts}
-    shape = None if file.item(f"{info}/shape") is None else file.dataset(f"{info}/shape")
-    image["shape"] = None if shape is None else shape[()].tolist()
+    image["shape"] = _numbers(file, f"{info}/shape")
     image["blocks"] = []
     return image
+
+
+def _numbers(file: Hdf5File, name: str) -> Any:
+    """Whole numbers as lists; None if there is no such dataset."""
+    if file.item(name) is None:
+        return None
+    data = file.dataset(name)
+    if data.dtype.kind not in "iu":
+        raise DataError(f"{file.path}: {name} holds {data.dtype}; expected whole numbers")
+    return data[()].tolist()
 
 
 def _block(file: Hdf5File, name: str) -> dict[str, Any]:
