@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -179,6 +179,7 @@ POINT = st.tuples(st.floats(-60, 90), st.floats(-60, 90))
     width=st.integers(1, 9),
     closed=st.booleans(),
 )
+@example(points=[(0.0, 3e-309), (42.0, 0.0)], width=1, closed=False)  # a slope that overflows
 def test_a_line_is_all_that_is_near_it(
     points: list[tuple[float, float]], width: int, closed: bool
 ) -> None:

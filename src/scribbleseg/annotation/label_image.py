@@ -6,6 +6,7 @@ error.
 """
 
 import functools
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def write_label(path: Path, label: LabelImage, palette: Sequence[Color] | None =
             colors[index] = color
         image.putpalette([channel for color in colors for channel in color])
     with whole_file(path) as unfinished:
-        image.save(unfinished, format="PNG")
+        image.save(unfinished, format="PNG", compress_type=zlib.Z_RLE)
 
 
 def voc_palette(num_classes: int) -> list[Color]:

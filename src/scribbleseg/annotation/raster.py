@@ -11,8 +11,8 @@ with everything that is made by it.
     of ScribbleSup that CDSP, URSS, SPML and rloss share. Equality with those cannot be checked, for
     they come without their strokes; 99 % of the drawn pixels of a sample lie in 3 x 3 squares.
 ``opencv``
-    OpenCV's thin line, thickened by a round brush of any width; points keep 1/16 of a pixel, and
-    lines end at the border.
+    OpenCV's thin line between the nearest whole pixels, thickened by a round brush of any width;
+    lines end at the border. Areas keep 1/16 of a pixel.
 """
 
 from collections.abc import Mapping, Sequence
@@ -202,13 +202,14 @@ def _paint(label: LabelImage, stroke: Stroke, value: int, raster: Raster) -> Non
     corner = np.floor(lines.min(axis=(0, 1))).astype(np.int64) - width
     far = np.ceil(lines.max(axis=(0, 1))).astype(np.int64) + width
     canvas = np.zeros((far - corner + 1)[::-1], np.uint8)
-    lines = np.round((lines - corner) * (1 << SHIFT)).astype(np.int32)
     if area:
-        cv2.fillPoly(canvas, lines, 1, cv2.LINE_8, SHIFT)
+        corners = np.round((lines - corner) * (1 << SHIFT)).astype(np.int32)
+        cv2.fillPoly(canvas, corners, 1, cv2.LINE_8, SHIFT)
     else:
         # Thick lines of OpenCV are of no use: thickness 3 is 3 pixels in version 4 and 5 in
-        # version 5. A thin line is the same in both.
-        cv2.polylines(canvas, lines, False, 1, 1, cv2.LINE_8, SHIFT)
+        # version 5. A thin line between whole pixels is the same in both; between fractions of
+        # them it is up to 1.3 pixels off.
+        cv2.polylines(canvas, np.round(lines - corner).astype(np.int32), False, 1)
         canvas = cv2.dilate(canvas, brush(width))
     _stamp(label, Patch(stroke.class_name, canvas > 0, int(corner[1]), int(corner[0])), value)
 
@@ -218,7 +219,7 @@ def _line_within(
 ) -> NDArray[np.float64]:
     """The parts of a polyline's segments that lie in a box, ``(M, 2, 2)`` (Liang, Barsky 1984)."""
     start, delta = points[:-1], np.diff(points, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         crossings = np.stack([(low - start) / delta, (high - start) / delta])
     enter = np.maximum(crossings.min(axis=0).max(axis=1), 0)
     leave = np.minimum(crossings.max(axis=0).min(axis=1), 1)

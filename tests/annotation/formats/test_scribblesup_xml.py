@@ -14,7 +14,7 @@ from scribbleseg.annotation.class_table import class_table
 from scribbleseg.annotation.formats import Entry, Options, load_format
 from scribbleseg.annotation.formats.scribblesup_xml import CONTEXT, FORMAT, VOC
 from scribbleseg.annotation.raster import rasterise
-from scribbleseg.annotation.stroke import Drawing
+from scribbleseg.annotation.stroke import Drawing, Stroke
 from scribbleseg.errors import DataError
 
 GOLDEN = FOLDER / "blpseg/xml"
@@ -181,6 +181,34 @@ def test_what_cannot_be_meant_is_refused(text: str, message: str, tmp_path: Path
     assert "\n" not in str(caught.value)
 
 
+def test_runs_of_points_are_read_like_single_ones(tmp_path: Path) -> None:
+    points = [(1, 1), (5, 2), (" 7\n", "+3"), (9, -2)]
+    text = xml(("cat", points), ("dog", [(2, 2), (3, 3)]))
+    spelled = text.replace("<X>", "<X ><!-- x -->")  # not the usual spelling
+    for polygon, (short, long) in enumerate(
+        zip(
+            read_file(write(tmp_path / "a.xml", text)).marks,
+            read_file(write(tmp_path / "b.xml", spelled)).marks,
+            strict=True,
+        )
+    ):
+        assert isinstance(short, Stroke)
+        assert isinstance(long, Stroke)
+        assert short.points.tolist() == long.points.tolist()
+        assert len(short.points) == (4, 2)[polygon]
+    commented = text.replace("<polygon>", "<polygon><!-- ", 1).replace(
+        "</polygon>", " --></polygon>", 1
+    )
+    with pytest.raises(DataError, match="polygon 1: 0 elements 'tag'"):
+        read_file(write(tmp_path / "c.xml", commented))
+    odd = text.replace("<polygon>", "<polygon><_points>1 2 3</_points>", 1)
+    with pytest.raises(DataError, match="polygon 1: 11 coordinates; expected pairs"):
+        read_file(write(tmp_path / "d.xml", odd))
+    broken = text.replace("</annotation>", "</annotaion>")
+    with pytest.raises(DataError, match=f"line {1 + text.count(chr(10))}"):
+        read_file(write(tmp_path / "e.xml", broken))
+
+
 def test_too_many_points_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scribbleseg.annotation.formats.scribblesup_xml.MOST_POINTS", 3)
     path = write(tmp_path / "a.xml", xml(("cat", LINE), ("dog", LINE)))
@@ -194,7 +222,20 @@ def test_a_missing_file_name_is_tolerated(tmp_path: Path) -> None:
 
 
 VALID = xml(("background", [(1, 1), (5, 1), (9, 7)]), ("cat", [(3, 3), (-4, 70)])).encode()
-PIECES = [b"<", b">", b"</", b"&amp;", b"1e9", b"NaN", b"-", b"<X>", b"</polygon>", b"\xff", b" "]
+PIECES = [
+    b"<_points>1</_points>",
+    b"<",
+    b">",
+    b"</",
+    b"&amp;",
+    b"1e9",
+    b"NaN",
+    b"-",
+    b"<X>",
+    b"</polygon>",
+    b"\xff",
+    b" ",
+]
 
 
 @settings(

@@ -60,6 +60,11 @@ CONTEXT = Classes((*VOC_NAMES, *CONTEXT_NAMES), tuple(voc_palette(60)))
 """The 60 classes of PASCAL-Context in the order of ScribbleSup, which is not alphabetical."""
 
 TAG = re.compile(rb"<tag>([^<]{1,99})</tag>")
+RUN = re.compile(
+    rb"(?:<point>\s*+<X>\s*+[-+]?[0-9]{1,9}+\s*+</X>"
+    rb"\s*+<Y>\s*+[-+]?[0-9]{1,9}+\s*+</Y>\s*+</point>\s*+)++"
+)
+ONLY_NUMBERS = bytes(code if chr(code) in "+-0123456789\n" else 32 for code in range(256))
 WHOLE_NUMBERS = re.compile(r"(?:\s*[-+]?[0-9]{1,9}\s*\0)*", re.ASCII)
 
 
@@ -86,9 +91,20 @@ def _context_tag(paths: list[Path]) -> str | None:
     return None
 
 
+def _shortened(content: bytes) -> bytes:
+    """The file with ``<_points>x y x y</_points>`` for each run of ordinary points.
+
+    Nine elements of ten are points: parsing the rest takes a quarter of the time. What the parser
+    ignores or refuses it still does, for text stays text and markup stays markup, in the same line.
+    """
+    return RUN.sub(
+        lambda run: b"<_points>" + run[0].translate(ONLY_NUMBERS) + b"</_points>", content
+    )
+
+
 def read(entry: Entry, options: Options) -> Iterator[Drawing]:
     """The strokes of a file."""
-    path, root = entry.source, read_xml(entry.source)
+    path, root = entry.source, read_xml(entry.source, _shortened)
     stated = checked_size(
         f"{path}: size", root.findtext(".//size/height"), root.findtext(".//size/width")
     )
@@ -126,11 +142,17 @@ def _class(where: str, polygon: Element, names: frozenset[str]) -> str:
 
 def _points(where: str, polygon: Element) -> NDArray[np.float64]:
     texts: list[str] = []
-    for number, point in enumerate(polygon.findall("point"), 1):
-        x, y = point.findtext("X"), point.findtext("Y")
-        if x is None or y is None:
-            raise DataError(f"{where}, point {number}: no {'X' if x is None else 'Y'}")
-        texts += (x, y)
+    for child in polygon:
+        if child.tag == "_points":
+            texts += (child.text or "").split()
+        elif child.tag == "point":
+            x, y = child.findtext("X"), child.findtext("Y")
+            if x is None or y is None:
+                number = len(texts) // 2 + 1
+                raise DataError(f"{where}, point {number}: no {'X' if x is None else 'Y'}")
+            texts += (x, y)
+    if len(texts) % 2:
+        raise DataError(f"{where}: {len(texts)} coordinates; expected pairs")
     # All at once: a check of each would take as long as everything else.
     if not WHOLE_NUMBERS.fullmatch("\0".join([*texts, ""])):
         wrong = next(text for text in texts if not WHOLE_NUMBERS.fullmatch(text + "\0"))

@@ -148,6 +148,8 @@ def find_entries(form: Format, source: Path, options: Options) -> Found:
     """
     if options.classes is not None:
         _check_classes(options.classes)
+    if options.unlabelled is not None and "unlabelled" not in form.options:
+        raise ConfigError(f"--unlabelled means nothing for {form.name}: {form.unlabelled}")
     found = form.find(source, options)
     if not found.entries:
         raise DataError(f"{source}: nothing to import; expected {form.source}")
