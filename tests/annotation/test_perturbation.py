@@ -39,7 +39,16 @@ def drawn(width: int = 3) -> np.ndarray:
     return label
 
 
-@settings(max_examples=100, deadline=None)
+def test_a_broad_stroke_with_holes_stays_in_one_piece() -> None:
+    scribble = np.ones((11, 13), np.uint8)
+    for row, column in ((0, 0), (2, 5), (4, 5), (5, 5), (6, 7), (9, 1), (9, 7)):
+        scribble[row, column] = 0
+    for seed in range(20):
+        result = perturb(scribble, shrink=0.0, drop=0.5, seed=seed)
+        assert ndimage.label(result == 1, EIGHT)[1] == 1
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     scribbles,
     st.sampled_from([0.0, 0.3, 1.0]),

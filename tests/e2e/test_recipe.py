@@ -51,7 +51,7 @@ def start(recipe: Path, run: Path) -> "subprocess.Popen[str]":
 
 
 def wait_for(path: Path) -> None:
-    for _ in range(600):
+    for _ in range(1800):  # on a busy machine a stage takes a minute to start
         if path.is_file():
             return
         time.sleep(0.1)

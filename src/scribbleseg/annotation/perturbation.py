@@ -207,8 +207,11 @@ def _shorter(
     to_kept = _distance_to(rows[is_kept], columns[is_kept], region)
     to_others = _distance_to(rows[~is_kept], columns[~is_kept], region)
     brush = region.depth(frame_is_outside=True)[rows[center], columns[center]]
-    shorter: Bools = (to_kept <= to_others) | (to_kept < brush)
-    return shorter
+    shorter = region.pixels & ((to_kept <= to_others) | (to_kept < brush))
+    # Holes of a broad stroke can cut a part off that lies within the brush's reach.
+    _, pieces = cv2.connectedComponents(shorter.astype(np.uint8), connectivity=8)
+    one_piece: Bools = pieces == pieces[rows[center], columns[center]]
+    return one_piece
 
 
 def _center(

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -230,6 +231,18 @@ def test_a_cluster_makes_the_same_files(numbers: Path, tmp_path: Path) -> None:
         crew = Crew(backend="dask", scheduler=cluster.scheduler_address)
         produce(tmp_path / "there", jobs_of(numbers), settings={}, finish=total, crew=crew)
     assert content(tmp_path / "there") == content(tmp_path / "here")
+
+
+def test_relative_paths_mean_the_place_of_the_call(
+    numbers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worker processes live on after a call, where they were started."""
+    for place in ("one", "two"):
+        folder = tmp_path / place
+        shutil.copytree(numbers, folder / "numbers")
+        monkeypatch.chdir(folder)
+        produce(Path("out"), jobs_of(Path("numbers")), settings={}, crew=Crew(2))
+        assert len(list((folder / "out/twice").iterdir())) == 6
 
 
 @pytest.mark.parametrize(

@@ -365,10 +365,13 @@ def _do(job: Job, target: Path) -> Line | str:
         raise
 
 
-def _do_in_process(job: Job, target: Path) -> Line | str:
+def _do_in_process(job: Job, target: Path, here: str) -> Line | str:
     import cv2
 
     cv2.setNumThreads(1)  # the processes are the parallelism
+    # Processes outlive a call and are elsewhere on other machines, but paths may be relative.
+    if os.getcwd() != here:
+        os.chdir(here)
     return _do(job, target)
 
 
@@ -383,7 +386,7 @@ def _outcomes(jobs: Sequence[Job], target: Path, crew: Crew) -> Iterator[Iterato
     if crew.backend == "dask":
         with _cluster(crew.scheduler or "") as client, joblib.parallel_config("dask"):
             del client
-            yield _parallel(jobs, target.resolve(), n_jobs=-1)
+            yield _parallel(jobs, target, n_jobs=-1)
     else:
         with joblib.parallel_config("loky"):
             yield _parallel(jobs, target, n_jobs=min(crew.workers, len(jobs)))
@@ -393,7 +396,8 @@ def _parallel(jobs: Sequence[Job], target: Path, *, n_jobs: int) -> Iterator[Lin
     import joblib
 
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    outcomes = parallel(joblib.delayed(_do_in_process)(job, target) for job in jobs)
+    here = os.getcwd()
+    outcomes = parallel(joblib.delayed(_do_in_process)(job, target, here) for job in jobs)
     try:
         yield from outcomes
     finally:
