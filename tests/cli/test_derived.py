@@ -72,6 +72,7 @@ def test_distance_maps(drawn: Path, tmp_path: Path) -> None:
         (["simulate", "DRAWN", "--style", "zigzag", "--out", "x"], "style"),
         (["simulate", "DRAWN", "--list", "mine", "--out", "x"], "list 'mine' not found"),
         (["simulate", "DRAWN", "--length", "2", "--out", "x"], "length: 2"),
+        (["simulate", "DRAWN", "--variant", "2", "--out", "x"], "leaves nothing to chance"),
         (["perturb", "DRAWN", "--out", "x"], "nothing to do; give --shrink"),
         (["perturb", "DRAWN", "--drop", "1.5", "--out", "x"], "drop: 1.5"),
         (["distance", "DRAWN", "--scale", "far", "--out", "x"], "far"),

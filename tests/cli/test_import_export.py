@@ -1,7 +1,9 @@
 """The loop of a practitioner: draw, import, train, export predictions, correct, import again."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from scribbleseg.annotation import read_label
 from scribbleseg.annotation.formats import format_names, load_format
 from scribbleseg.cli.main import main
+from scribbleseg.data.preparation import derived_images
 
 WRITERS = [name for name in format_names() if load_format(name).write is not None]
 
@@ -128,3 +131,35 @@ def test_bad_files_are_all_named_and_nothing_is_half_done(
     assert main(line) == 0
     assert len(list((mine / "scribbles").iterdir())) == 11
     shutil.rmtree(tool)
+
+
+def test_width_is_kept(drawn: Path, tmp_path: Path) -> None:
+    tool, mine = tmp_path / "tool", tmp_path / "mine"
+    export = ["export-labels", "labelme", str(drawn / "scribbles"), str(tool)]
+    assert main([*export, "--dataset", str(drawn)]) == 0
+    line = ["import", "labelme", str(tool), str(mine), "--images", str(drawn / "images")]
+    assert main([*line, "--width", "5"]) == 0
+    assert "width: 5" in (mine / "dataset.yaml").read_text()
+
+
+def test_sigterm_stops_as_ctrl_c_does(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, read = tmp_path / "sim", derived_images.read_label
+    calls = 0
+
+    def read_and_ask(path: Path) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return read(path)
+
+    monkeypatch.setattr(derived_images, "read_label", read_and_ask)
+    line = ["simulate", str(drawn), "--out", str(out), "--workers", "1"]
+    assert main(line) == 143
+    assert "stopped; the same command goes on" in capsys.readouterr().err
+    assert not (out / "lock").exists()
+    assert main(line) == 0
+    assert "6 made, 2 were there already" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

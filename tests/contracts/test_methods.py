@@ -46,7 +46,7 @@ def make(method: Any, **options: Any) -> SegmentationTask:
 
 def data_for(method: Any, root: Path, **options: Any) -> ScribbleDataModule:
     supervision = "mask" if "mask" in method.needs else "scribble"
-    if "pseudo_label" in method.needs:
+    if "pseudo_label" in method.uses:
         options["pseudo_labels"] = "masks"
     if "scribble_distance" in method.uses:
         options |= {"scribble_distance": "e", "pseudo_distance": "e6"}

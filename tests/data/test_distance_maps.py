@@ -124,10 +124,12 @@ def test_stored_maps_are_read_instead(drawn: Path, stored: Path) -> None:
 def test_settings_that_cannot_be(drawn: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.pseudo_distance: no pseudo label .* for cell 0"):
         module(drawn, pseudo_labels=None, pseudo_distance="e6").train_dataset()
-    for value in ("maps", 0):
-        with pytest.raises(
-            ConfigError, match=rf"data\.scribble_distance: no folder '{value}'; .*e, e6, a number"
-        ):
+    for value, complaint in (
+        ("maps", r"data\.scribble_distance: no folder 'maps'; .*e, e6, a number"),
+        (0, "0; give a number above 0"),
+        ("-1", "-1; give a number above 0"),
+    ):
+        with pytest.raises(ConfigError, match=complaint):
             module(drawn, scribble_distance=value).train_dataset()
 
 

@@ -1,4 +1,6 @@
+import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,9 +9,17 @@ from tests.contracts.test_methods import make
 from tests.golden_cases import Case, golden
 from torch import Tensor, nn
 
+from scribbleseg.cli.main import main
 from scribbleseg.errors import ConfigError
 from scribbleseg.methods import CDSP
 
+ALL = {"pseudo_label", "scribble_distance", "pseudo_distance"}
+STROKES_ALONE = {
+    "pseudo_weight": 0.0,
+    "scribble_entropy_weight": 0.0,
+    "pseudo_entropy_weight": 0.0,
+    "rectification_weight": 0.0,
+}
 TERMS = ("segs", "segc", "ds", "dc", "lorm")
 
 
@@ -83,17 +93,18 @@ def test_golden(case: Case, pseudo_ignore: str) -> None:
 @pytest.mark.parametrize(
     ("weights", "brings", "complaint"),
     [
-        ({}, {"scribble_distance"}, "data.pseudo_distance: .*--data.pseudo_distance e6"),
-        ({}, {"pseudo_distance"}, "data.scribble_distance"),
-        ({"pseudo_entropy_weight": 0.0}, {"scribble_distance"}, None),
-        ({"scribble_entropy_weight": 0.0, "pseudo_entropy_weight": 0.0}, set(), None),
+        ({}, {"pseudo_label", "scribble_distance"}, "pseudo_entropy need.*pseudo_distance e6"),
+        ({}, {"pseudo_label", "pseudo_distance"}, "need scribble distances"),
+        ({"pseudo_weight": 0.0}, ALL - {"pseudo_label"}, "terms rectification need pseudo labels"),
+        ({"pseudo_entropy_weight": 0.0}, {"pseudo_label", "scribble_distance"}, None),
+        (STROKES_ALONE, set(), None),
     ],
 )
 def test_only_maps_with_a_weight_are_asked_for(
     weights: dict[str, Any], brings: set[str], complaint: str | None
 ) -> None:
     task = make(CDSP, **weights)
-    present = frozenset({"scribble", "pseudo_label", *brings})
+    present = frozenset({"scribble", *brings})
     if complaint is None:
         task.check_supervision(present)
     else:
@@ -126,3 +137,45 @@ def test_a_network_without_a_semantic_map_is_refused() -> None:
             network=lambda classes, channels: nn.Conv2d(channels, classes, 1),
             class_names=["a", "b"],
         )
+
+
+def test_terms_without_weight_are_left_out() -> None:
+    batch = {
+        "image": torch.rand(2, 3, 32, 32),
+        "scribble": torch.zeros(2, 32, 32, dtype=torch.long),
+    }
+    terms, _ = make(CDSP, **STROKES_ALONE).training_loss(batch)
+    assert list(terms) == ["scribble_ce"]
+
+
+def test_without_rectification_undecided_pixels_are_ignored() -> None:
+    label = torch.tensor([[[255, 1], [0, 255]]])
+    on = make(CDSP, pseudo_ignore="background")
+    off = make(CDSP, pseudo_ignore="background", rectification_weight=0.0)
+    assert on._decided(label).tolist() == [[[0, 1], [0, 0]]]
+    assert torch.equal(off._decided(label), label)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"label_smoothing": 1.5},
+        {"rectification_weight": -1.0},
+        {**STROKES_ALONE, "scribble_weight": 0.0},
+    ],
+)
+def test_impossible_options(options: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        make(CDSP, **options)
+
+
+def test_a_run_from_strokes_and_pseudo_labels_to_the_report(drawn: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    network = ["--model.network", "scribbleseg.PlainUNet", "--model.network.widths", "[4, 8, 8]"]
+    data = ["--data.root", str(drawn), "--data.pseudo_labels", str(drawn / "masks")]
+    maps = ["--data.scribble_distance", "e", "--data.pseudo_distance", "e6"]
+    steps = ["--trainer.max_steps", "2", "--data.batch_size", "4", "--trainer.accelerator", "cpu"]
+    line = ["fit", "--model", "scribbleseg.CDSP", *network, *data, *maps, *steps]
+    assert main([*line, "--run", str(run)]) == 0
+    assert json.loads((run / "status.json").read_text())["state"] == "done"
+    assert "distance" in (run / "report/index.html").read_text()

@@ -65,10 +65,16 @@ class FolderLock:
     def _owner(self) -> dict[str, Any] | None:
         """Who holds the lock; None if nobody, or a process of this host that is gone."""
         try:
-            owner: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            owner = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except json.JSONDecodeError:
+        except ValueError:
+            owner = None
+        if not (
+            isinstance(owner, dict)
+            and isinstance(owner.get("pid"), int)
+            and isinstance(owner.get("host"), str)
+        ):
             return {"pid": "unknown", "host": "unknown host"}
         if owner["host"] == socket.gethostname() and not _is_alive(owner["pid"]):
             return None

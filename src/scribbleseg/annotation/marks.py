@@ -5,14 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from scribbleseg.annotation.class_table import KnownClasses
 from scribbleseg.annotation.formats.format import Classes, Options
 from scribbleseg.annotation.label_image import LabelImage
-from scribbleseg.annotation.raster import SHIFT, unlabelled_value
+from scribbleseg.annotation.raster import filled, unlabelled_value
 from scribbleseg.annotation.run_length import Runs, painted_rows
 from scribbleseg.annotation.stated_value import shown
 from scribbleseg.annotation.stroke import MOST_POINTS, Drawing, Mark, Patch, Stroke, check_points
@@ -74,7 +73,7 @@ class Marks:
         self.marks += [Stroke(name, point[None]) for point in self._checked(where, points)]
 
     def area(self, where: str, name: str, rings: Sequence[Any]) -> None:
-        """Add the area within a polygon, without its holes. Its edges belong to it.
+        """Add the area within a polygon, without its holes: all pixels whose centre is in it.
 
         Args:
             where: File and shape, for the message.
@@ -90,17 +89,11 @@ class Marks:
         outlines = [self._checked(where, ring) for ring in rings]
         if not outlines:
             raise DataError(f"{where}: a polygon without points")
-        corners = np.stack([outlines[0].min(axis=0), outlines[0].max(axis=0) + 1])
-        (left, top), (right, bottom) = np.clip(
-            [np.floor(corners[0]), np.ceil(corners[1])], 0, self.size[::-1]
-        ).astype(int)
-        if left == right or top == bottom:
-            return
-        canvas = np.zeros((bottom - top, right - left), np.uint8)
-        scaled = [np.round((outline - (left, top)) * (1 << SHIFT)) for outline in outlines]
-        # Where outlines overlap an even number of times, nothing is filled: those are the holes.
-        cv2.fillPoly(canvas, [ring.astype(np.int32) for ring in scaled], 1, cv2.LINE_8, SHIFT)
-        self.patch(where, name, canvas > 0, int(top), int(left))
+        patch = filled(where, name, outlines, self.size)
+        if patch is None:
+            self.marks.append(Stroke(name, outlines[0], width=1, closed=True))
+        else:
+            self.patch(where, name, patch.pixels, patch.row, patch.column)
 
     def _checked(self, where: str, points: Any) -> NDArray[np.float64]:
         if not isinstance(points, list | np.ndarray):

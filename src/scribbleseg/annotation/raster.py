@@ -12,7 +12,11 @@ with everything that is made by it.
     they come without their strokes; 99 % of the drawn pixels of a sample lie in 3 x 3 squares.
 ``opencv``
     OpenCV's thin line between the nearest whole pixels, thickened by a round brush of any width;
-    lines end at the border. Areas keep 1/16 of a pixel.
+    lines end at the border.
+
+Under ``line-3px`` and ``opencv`` an area is the pixels whose centres lie in it, whatever the width:
+those on its upper and left edges too, those on its lower and right ones not, so areas that share an
+edge share no pixel. One too thin to hold a centre is drawn as its outline, one pixel wide.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,16 +31,14 @@ from scribbleseg.annotation.label_image import LabelImage
 from scribbleseg.annotation.stroke import Drawing, Patch, Stroke
 from scribbleseg.errors import ConfigError, DataError
 
-__all__ = ["Raster", "Rule", "brush", "rasterise", "unlabelled_value"]
+__all__ = ["Raster", "Rule", "brush", "filled", "rasterise", "unlabelled_value"]
 
 Rule = Literal["reference-1px", "line-3px", "opencv"]
 
 WIDTHS = {"reference-1px": 1, "line-3px": 3}
-SHIFT = 4
-"""Binary digits of a fraction of a pixel that OpenCV is given."""
 MOST_DRAWN = 1 << 28
 AT_ONCE = 1 << 20
-"""Pixels of thin lines: of a picture, and in memory at a time."""
+"""Pixels of thin lines and of the edges of areas: of a picture, and in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class Raster:
                 f"rule: {self.rule!r} is none of the raster rules {', '.join(get_args(Rule))}"
             )
         fixed = WIDTHS.get(self.rule)
-        if self.width == 0:
-            object.__setattr__(self, "width", fixed or 3)
+        # A plain integer, whatever the command line's own types are: it is written to files.
+        object.__setattr__(self, "width", int(self.width) or fixed or 3)
         if self.width < 1 or self.width > 255 or (fixed and self.width != fixed):
             allowed = str(fixed) if fixed else "1..255"
             raise ConfigError(f"width: {self.width} is not a width of {self.rule} ({allowed})")
@@ -122,7 +124,7 @@ def rasterise(drawing: Drawing, class_index: Mapping[str, int], raster: Raster) 
         elif raster.rule == "reference-1px":
             _draw_thin(drawing.name, label, [mark], [value])
         else:
-            _paint(label, mark, value, raster)
+            _paint(drawing.name, label, mark, value, raster)
     return label
 
 
@@ -180,37 +182,40 @@ def _draw_thin(
         label[rows, columns] = np.repeat(value[part], count)
 
 
-def _paint(label: LabelImage, stroke: Stroke, value: int, raster: Raster) -> None:
-    """Paint a stroke with a round brush."""
+def _paint(name: str, label: LabelImage, stroke: Stroke, value: int, raster: Raster) -> None:
+    """Fill an area, or paint a line with a round brush."""
+    area = stroke.filled and len(stroke.points) > 2
+    if area:
+        patch = filled(name, stroke.class_name, [stroke.points], label.shape)
+        if patch is not None:
+            _stamp(label, patch, value)
+            return
     if raster.rule == "line-3px":
         points, width = _clamped(stroke.points, label.shape).astype(np.float64), raster.width
     else:
         points = stroke.points
         width = max(round(raster.width if stroke.width is None else stroke.width), 1)
+    if area:
+        width = 1
     # What is painted far outside is not seen, and must need neither time nor memory. OpenCV's own
     # clipping moves whole lines by a pixel, so it never gets to do it.
     low, high = -1.0 - width, np.array(label.shape[::-1]) + float(width)
-    area = stroke.filled and len(points) > 2
-    if not area and (stroke.closed or stroke.filled or len(points) == 1):
+    if stroke.closed or stroke.filled or len(points) == 1:
         points = np.concatenate([points, points[:1]])
     if ((points >= low) & (points <= high)).all():
         lines = points[None]
     else:
-        lines = _area_within(points, low, high)[None] if area else _line_within(points, low, high)
+        lines = _line_within(points, low, high)
     if lines.size == 0:
         return
     corner = np.floor(lines.min(axis=(0, 1))).astype(np.int64) - width
     far = np.ceil(lines.max(axis=(0, 1))).astype(np.int64) + width
     canvas = np.zeros((far - corner + 1)[::-1], np.uint8)
-    if area:
-        corners = np.round((lines - corner) * (1 << SHIFT)).astype(np.int32)
-        cv2.fillPoly(canvas, corners, 1, cv2.LINE_8, SHIFT)
-    else:
-        # Thick lines of OpenCV are of no use: thickness 3 is 3 pixels in version 4 and 5 in
-        # version 5. A thin line between whole pixels is the same in both; between fractions of
-        # them it is up to 1.3 pixels off.
-        cv2.polylines(canvas, np.round(lines - corner).astype(np.int32), False, 1)
-        canvas = cv2.dilate(canvas, brush(width))
+    # Thick lines of OpenCV are of no use: thickness 3 is 3 pixels in version 4 and 5 in version 5.
+    # A thin line between whole pixels is the same in both; between fractions of them it is up to
+    # 1.3 pixels off.
+    cv2.polylines(canvas, np.round(lines - corner).astype(np.int32), False, 1)
+    canvas = cv2.dilate(canvas, brush(width))
     _stamp(label, Patch(stroke.class_name, canvas > 0, int(corner[1]), int(corner[0])), value)
 
 
@@ -229,19 +234,57 @@ def _line_within(
     return parts
 
 
-def _area_within(
-    points: NDArray[np.float64], low: float, high: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The part of a polygon that lies in a box, ``(M, 2)`` (Sutherland, Hodgman 1974)."""
-    for axis, sign, bound in ((0, 1, low), (1, 1, low), (0, -1, high[0]), (1, -1, high[1])):
-        depth = sign * (points[:, axis] - bound)
-        following, next_depth = np.roll(points, -1, axis=0), np.roll(depth, -1)
-        crosses = (depth >= 0) != (next_depth >= 0)
-        share = np.divide(depth, depth - next_depth, out=np.zeros_like(depth), where=crosses)
-        crossing = points + share[:, None] * (following - points)
-        kept = np.stack([depth >= 0, crosses], axis=1)
-        points = np.stack([points, crossing], axis=1)[kept]
-    return points
+def filled(
+    where: str, class_name: str, rings: Sequence[NDArray[np.float64]], size: tuple[int, ...]
+) -> Patch | None:
+    """The pixels of a picture whose centres lie in a polygon, or in an odd number of its rings.
+
+    Args:
+        where: Picture, or file and shape, for the message.
+        class_name: Of the polygon.
+        rings: Its outline, then those of its holes: ``(N, 2)`` float64 each, x and y in pixels
+            from the centre of the upper left one, finite.
+        size: Height and width of the picture in pixels.
+
+    Returns:
+        Without paint if the polygon lies beside the picture; None if it holds no centre of a pixel.
+
+    Raises:
+        DataError: The edges are too many and too long to be filled in reasonable time.
+
+    >>> filled("a", "cat", [np.array([[0, 0], [2, 0], [2, 1], [0, 1]])], (9, 9)).pixels
+    array([[ True,  True]])
+    """
+    corners = np.concatenate(rings)
+    # A polygon that only just reaches into the picture is not thin, as the centres beside it show.
+    low = np.maximum(np.floor(corners.min(axis=0)), -1).astype(np.int64)
+    high = np.minimum(np.ceil(corners.max(axis=0)), size[::-1]).astype(np.int64) + 1
+    if (low >= high).any():
+        return Patch(class_name, np.zeros((0, 0), bool))
+
+    # Always from above: two areas compute the same crossings of an edge that they share.
+    ends = np.stack([corners, np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])])
+    rising = ends[0, :, 1] > ends[1, :, 1]
+    ends[:, rising] = ends[::-1, rising]
+    first, beyond = np.clip(np.ceil(ends[..., 1]), low[1], high[1]).astype(np.int64)
+    crossed = first < beyond
+    count, first, start = (beyond - first)[crossed], first[crossed], ends[0, crossed]
+    delta = ends[1, crossed] - start
+
+    # An edge turns outside into inside for all that is right of it in its rows.
+    width, height = high - low
+    canvas = np.zeros((height, width + 1), np.uint8)
+    for part in _portions(where, count):
+        row = _counted(first[part], count[part])
+        x, y, dx, dy = np.repeat(np.concatenate([start, delta], axis=1)[part], count[part], axis=0).T
+        column = np.clip(np.ceil(x + (row - y) * dx / dy), low[0], high[0]).astype(np.int64)
+        np.bitwise_xor.at(canvas, (row - low[1], column - low[0]), 1)
+    pixels = np.bitwise_xor.accumulate(canvas, axis=1)[:, :width].view(bool)
+    if not pixels.any():
+        return None
+    left, top = np.maximum(low, 0).tolist()
+    seen = pixels[top - low[1] : size[0] - low[1], left - low[0] : size[1] - low[0]]
+    return Patch(class_name, seen, top, left)
 
 
 def brush(width: int) -> NDArray[np.uint8]:

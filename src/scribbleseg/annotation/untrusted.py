@@ -286,16 +286,21 @@ class PictureFinder:
 
     def __init__(self, folders: Sequence[Path | None]) -> None:
         self.folders = [folder for folder in folders if folder is not None]
-        self.listed: list[tuple[dict[str, Path], dict[str, list[str]]]] = []
+        self.listed: list[tuple[dict[str, list[Path]], dict[str, list[str]]]] = []
         for folder in self.folders:
             if not folder.is_dir():
                 raise DataError(f"{folder}: no such folder")
 
-    def __call__(self, name: str) -> Path | None:
-        """The picture of an id, with or without some of its folders; None if there is none.
+    def __call__(self, name: str, suffix: str = "") -> Path | None:
+        """The picture of an id; None if there is none.
 
-        Of pictures that differ in nothing but their suffix, the first in the order of
-        `IMAGE_SUFFIXES` is taken.
+        A picture fits if its id is the end of ``name`` or the other way round, by whole folders:
+        either may begin further up. Of several the one that has most folders in common is taken.
+
+        Args:
+            name: Id of the picture.
+            suffix: Of its file, where that is stated. A picture with another one is taken only if
+                there is none with this, the first in the order of `IMAGE_SUFFIXES`.
 
         Raises:
             DataError: Pictures of several folders could be it.
@@ -304,35 +309,35 @@ class PictureFinder:
         for index, folder in enumerate(self.folders):
             if index == len(self.listed):
                 self.listed.append(_pictures(folder))
-            pictures, ends = self.listed[index]
-            for begin in range(len(parts)):
-                end = "/".join(parts[begin:])
-                names = [end] if end in pictures else ends.get(end, [])
-                if len(names) > 1:
-                    paths = [str(pictures[known]) for known in names]
-                    raise DataError(
-                        f"picture {name!r} could be any of {some(paths)}; give the folder that "
-                        "holds the right ones"
-                    )
-                if names:
-                    return pictures[names[0]]
+            pictures, longer = self.listed[index]
+            names = [name] if name in pictures else longer.get(name, [])
+            if not names:
+                ends = ("/".join(parts[begin:]) for begin in range(1, len(parts)))
+                names = [end for end in ends if end in pictures][:1]
+            if len(names) > 1:
+                paths = [str(pictures[known][0]) for known in names]
+                raise DataError(
+                    f"picture {name!r} could be any of {some(paths)}; give the folder that "
+                    "holds the right ones"
+                )
+            if names:
+                files = pictures[names[0]]
+                stated = [path for path in files if path.suffix.lower() == suffix.lower()]
+                return (stated or files)[0]
         return None
 
 
-def _pictures(folder: Path) -> tuple[dict[str, Path], dict[str, list[str]]]:
-    """The pictures of a folder by id, and their ids by every end of them.
-
-    A tool may know more of the folders than are here, or fewer.
-    """
-    pictures: dict[str, Path] = {}
+def _pictures(folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[str]]]:
+    """The pictures of a folder by id, and their ids by every shorter end of them."""
+    pictures = defaultdict(list)
     for path in sorted(_below(folder, SUFFIXES), key=_suffix_order):
-        pictures.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
-    ends = defaultdict(list)
+        pictures[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+    longer = defaultdict(list)
     for name in pictures:
         parts = name.split("/")
         for begin in range(1, len(parts)):
-            ends["/".join(parts[begin:])].append(name)
-    return pictures, ends
+            longer["/".join(parts[begin:])].append(name)
+    return pictures, longer
 
 
 SUFFIXES = frozenset(suffix.lower() for suffix in IMAGE_SUFFIXES)

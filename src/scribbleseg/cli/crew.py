@@ -1,9 +1,11 @@
 """Options and progress of the commands that make many files."""
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import PositiveInt
@@ -12,6 +14,7 @@ from rich.progress import Progress as Bar
 
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.data.preparation.production import Crew, Production, Progress, available_cores
+from scribbleseg.errors import Interrupted
 
 __all__ = ["add_crew_options", "crew_of", "report_production", "shown_progress"]
 
@@ -40,7 +43,7 @@ def add_crew_options(parser: ArgumentParser) -> None:
         "--overwrite",
         action="store_true",
         help="Also replace files made with other options, or changed by hand. (Without it, a "
-        "command that was stopped goes on where it was.)",
+        "command that was stopped goes on where it was; so does one that was stopped with it.)",
     )
 
 
@@ -53,9 +56,38 @@ def crew_of(options: Namespace) -> Crew:
     return Crew(options.workers, options.backend, options.scheduler)
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: stops what Ctrl-C stops."""
+
+
 @contextmanager
 def shown_progress(title: str) -> Iterator[Progress]:
-    """A bar on a terminal; a line every quarter of a minute in logs and pipes."""
+    """A bar on a terminal; a line every quarter of a minute in logs and pipes.
+
+    Raises:
+        Interrupted: The process was asked to end (SIGTERM); what is finished is kept.
+    """
+
+    def terminate(signum: int, frame: Any) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate) if _in_main_thread() else None
+    try:
+        with _shown(title) as progress:
+            yield progress
+    except _Terminated:
+        raise Interrupted("stopped; the same command goes on", signal.SIGTERM) from None
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def _shown(title: str) -> Iterator[Progress]:
     console = plain_console()
     if not console.is_terminal:
         last = time.monotonic()

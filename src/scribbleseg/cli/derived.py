@@ -107,7 +107,8 @@ def _parser(command: str) -> ArgumentParser:
             "--variant",
             type=NonNegativeInt,
             default=0,
-            help="Another one gives other scribbles, as another person would draw.",
+            help="Another one gives other scribbles, as another person would draw (where the style "
+            "leaves something to chance).",
         )
     elif command == "perturb":
         parser.add_argument(

@@ -37,13 +37,26 @@ def scale_or_folder(value: str | float | None) -> float | str | None:
 
     >>> scale_or_folder("e"), scale_or_folder("distance_map")
     (2.718281828459045, 'distance_map')
+
+    Raises:
+        ConfigError: It is a number that is no scale.
     """
     if value is None:
         return None
     try:
         return distance_scale(value)
     except ConfigError:
+        if _is_number(value):
+            raise
         return str(value)
+
+
+def _is_number(value: str | float) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def with_stored_maps(

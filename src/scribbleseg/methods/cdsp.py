@@ -28,6 +28,7 @@ The distance maps and their scales are options of the data (``data.scribble_dist
 ``data.pseudo_distance``). The module is used in training only.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -54,8 +55,9 @@ class CDSP(SegmentationTask):
         rectification_weight: Weight of the rectification; 0 leaves the module out.
         label_smoothing: Share of the pseudo labels' target that is spread over all classes.
         pseudo_ignore: What undecided pixels of a pseudo label, and padding, are to its cross
-            entropy: ignored, or ``background``, as an accident of the published code has it. Its
-            pseudo labels are decided everywhere; those of ``pseudolabel --threshold`` are not.
+            entropy: ignored, or ``background``, as an accident of the published code has it where
+            rectification is on. Its pseudo labels are decided everywhere; those of ``pseudolabel
+            --threshold`` are not.
         rectified_background: ``zero``: features outside objects shall vanish, as published;
             ``ignore``: they take no part.
         harness: Options of `SegmentationTask`. The network has a semantic map (all of
@@ -65,7 +67,7 @@ class CDSP(SegmentationTask):
     uses: ClassVar[frozenset[str]] = frozenset(
         {"scribble", "pseudo_label", "scribble_distance", "pseudo_distance"}
     )
-    needs: ClassVar[frozenset[str]] = frozenset({"scribble", "pseudo_label"})
+    needs: ClassVar[frozenset[str]] = frozenset({"scribble"})
 
     def __init__(
         self,
@@ -81,12 +83,19 @@ class CDSP(SegmentationTask):
         **harness: Any,
     ) -> None:
         super().__init__(**harness)
-        self.scribble_weight, self.pseudo_weight = scribble_weight, pseudo_weight
-        self.scribble_entropy_weight = scribble_entropy_weight
-        self.pseudo_entropy_weight = pseudo_entropy_weight
-        self.rectification_weight = rectification_weight
+        self.weights = {
+            "scribble_ce": scribble_weight,
+            "pseudo_ce": pseudo_weight,
+            "scribble_entropy": scribble_entropy_weight,
+            "pseudo_entropy": pseudo_entropy_weight,
+            "rectification": rectification_weight,
+        }
         self.label_smoothing, self.pseudo_ignore = label_smoothing, pseudo_ignore
         self.rectified_background = rectified_background
+        if min(self.weights.values()) < 0 or not any(self.weights.values()):
+            raise ConfigError(f"model: weights are {self.weights}; expected 0 or more, not all 0")
+        if not 0 <= label_smoothing < 1:
+            raise ConfigError(f"model.label_smoothing: {label_smoothing}; expected 0 to below 1")
         if not isinstance(self.net, SemanticNetwork):
             raise ConfigError(
                 f"model.network: {type(self.net).__name__} has no with_semantic_map(image), where "
@@ -96,52 +105,48 @@ class CDSP(SegmentationTask):
             self.rectification = LocalizationRectification(self.net.semantic_channels)
 
     def check_supervision(self, brings: frozenset[str]) -> None:
-        """Also refuse training without a distance map that a weight asks for.
+        """Refuse training without what a term asks for; terms of weight 0 ask for nothing.
 
         Raises:
-            ConfigError: As the base; or a map is missing.
+            ConfigError: As the base; or something is missing.
         """
         super().check_supervision(brings)
-        for kind, weight, usual in (
-            ("scribble_distance", self.scribble_entropy_weight, "e"),
-            ("pseudo_distance", self.pseudo_entropy_weight, "e6"),
+        for kind, terms, cure in (
+            ("pseudo_label", ("pseudo_ce", "rectification"), "--data.pseudo_labels DIR"),
+            ("scribble_distance", ("scribble_entropy",), "--data.scribble_distance e"),
+            ("pseudo_distance", ("pseudo_entropy",), "--data.pseudo_distance e6"),
         ):
-            if weight and kind not in brings:
+            wanting = [term for term in terms if self.weights[term]]
+            if wanting and kind not in brings:
                 raise ConfigError(
-                    f"data.{kind}: CDSP weights an entropy term by this map; set it "
-                    f"(--data.{kind} {usual}), or set the term's weight to 0"
+                    f"CDSP: the terms {', '.join(wanting)} need {kind.replace('_', ' ')}s; give "
+                    f"{cure}, or set their weights to 0"
                 )
 
     def training_loss(self, batch: Batch) -> tuple[Terms, Tensor]:
         """The terms whose weight is not 0."""
         assert isinstance(self.net, SemanticNetwork)
         logits, features = self.net.with_semantic_map(batch["image"])
-        scribble, pseudo_label = batch["scribble"], batch["pseudo_label"]
-        terms = {
-            "scribble_ce": self.scribble_weight
-            * partial_cross_entropy(logits, scribble, ignore_index=self.ignore_index),
-            "pseudo_ce": self.pseudo_weight
-            * partial_cross_entropy(
+        term: dict[str, Callable[[], Tensor]] = {
+            "scribble_ce": lambda: partial_cross_entropy(
+                logits, batch["scribble"], ignore_index=self.ignore_index
+            ),
+            "pseudo_ce": lambda: partial_cross_entropy(
                 logits,
-                self._decided(pseudo_label),
+                self._decided(batch["pseudo_label"]),
                 ignore_index=self.ignore_index,
                 label_smoothing=self.label_smoothing,
             ),
+            "scribble_entropy": lambda: distance_entropy(logits, batch["scribble_distance"]),
+            "pseudo_entropy": lambda: distance_entropy(logits, batch["pseudo_distance"]),
+            "rectification": lambda: self._rectification_loss(features, batch["pseudo_label"]),
         }
-        if self.scribble_entropy_weight:
-            entropy = distance_entropy(logits, batch["scribble_distance"])
-            terms["scribble_entropy"] = self.scribble_entropy_weight * entropy
-        if self.pseudo_entropy_weight:
-            entropy = distance_entropy(logits, batch["pseudo_distance"])
-            terms["pseudo_entropy"] = self.pseudo_entropy_weight * entropy
-        if self.rectification_weight:
-            loss = self._rectification_loss(features, pseudo_label)
-            terms["rectification"] = self.rectification_weight * loss
+        terms = {name: weight * term[name]() for name, weight in self.weights.items() if weight}
         return terms, logits
 
     def _decided(self, pseudo_label: Tensor) -> Tensor:
         """The pseudo label as its cross entropy sees it."""
-        if self.pseudo_ignore == "ignore":
+        if self.pseudo_ignore == "ignore" or not self.weights["rectification"]:
             return pseudo_label
         return torch.where(pseudo_label == self.ignore_index, 0, pseudo_label)
 

@@ -17,6 +17,8 @@ SUPERVISION = {
     "mask": "full masks",
     "tags": "image tags",
     "pseudo_label": "pseudo labels",
+    "scribble_distance": "distance maps of the strokes",
+    "pseudo_distance": "distance maps of the pseudo labels",
 }
 
 

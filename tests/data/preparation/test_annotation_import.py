@@ -15,7 +15,7 @@ from scribbleseg.data.dataset_audit import audit_dataset
 from scribbleseg.data.layouts import load_layout
 from scribbleseg.data.preparation.annotation_import import import_annotations
 from scribbleseg.data.preparation.production import Crew
-from scribbleseg.errors import ConfigError, DataError
+from scribbleseg.errors import ConfigError, DataError, RunError
 from scribbleseg.evaluation import read_volumes
 
 SIZE = (20, 30)
@@ -151,7 +151,7 @@ def test_nothing_is_written_for(
 ) -> None:
     form = replace(LINES, find=lambda source, options: found)
     with pytest.raises(error, match=message):
-        import_annotations(form, tmp_path, tmp_path / "out", options=Options())
+        import_annotations(form, tmp_path / "src", tmp_path / "out", options=Options())
     assert not (tmp_path / "out").exists()
 
 
@@ -176,3 +176,74 @@ def test_slices_that_are_gone_are_removed(source: Path, tmp_path: Path) -> None:
     one = replace(LINES, read=lambda entry, options: [next(read_volume(entry, options))])
     import_annotations(one, source, target, options=Options())
     assert len(list((target / "scribbles").iterdir())) == 3 + 1 + 3
+
+
+def test_other_colours_are_other_settings(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    import_annotations(LINES, source, target, options=Options(classes=CAT))
+    other = replace(CAT, palette=((0, 0, 0), (9, 9, 9)))
+    with pytest.raises(RunError, match="made with other settings: palette"):
+        import_annotations(LINES, source, target, options=Options(classes=other))
+
+
+def test_what_an_entry_carries_is_part_of_its_signature(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+
+    def form(payload: object) -> Format:
+        entry = Entry("a", source / "a.txt", source / "a.png", payload)
+        return replace(LINES, find=lambda source, options: Found([entry], CAT))
+
+    for payload, made in (({"cat": 1}, 1), ({"cat": 1}, 0), ({"cat": 2}, 1)):
+        imported = import_annotations(form(payload), source, target, options=Options())
+        assert imported.production.made == made
+
+
+def test_a_picture_edited_in_the_source_is_imported_again(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    import_annotations(LINES, source, target, options=Options())
+    pixels = np.asarray(Image.open(source / "a.png"))
+    with (source / "a.png").open("r+b") as file:  # in place: the link of the dataset changes too
+        Image.fromarray(255 - pixels).save(file, format="PNG")
+    imported = import_annotations(LINES, source, target, options=Options())
+    assert (imported.production.made, imported.production.kept) == (1, 2)
+
+
+@pytest.mark.parametrize("target", ["src/out", ".", "src"])
+def test_source_and_target_lie_apart(source: Path, tmp_path: Path, target: str) -> None:
+    with pytest.raises(ConfigError, match="lie in one another"):
+        import_annotations(LINES, source, tmp_path / target, options=Options())
+
+
+def test_a_description_that_somebody_wrote_is_kept(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for name in "abc":
+        (source / f"{name}.txt").write_text("cat 5 5 20 15\n")
+    with pytest.raises(DataError, match="drawn in none"):
+        import_annotations(LINES, source, target, options=Options())
+    (target / "dataset.yaml").write_text("classes: [background, cat]\nsplits: {}\n")
+    imported = import_annotations(LINES, source, target, options=Options(), without_background=True)
+    assert "splits" in (target / "dataset.yaml").read_text()
+    assert any("kept as you have changed it" in remark for remark in imported.remarks)
+
+
+def test_a_failed_run_forgets_nothing(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    import_annotations(LINES, source, target, options=Options())
+    good = (source / "b.txt").read_text()
+    (source / "b.txt").write_text("cat 1 nan 3 3\n")
+    with pytest.raises(DataError, match="bad point"):
+        import_annotations(LINES, source, target, options=Options())
+    # What was drawn by hand meanwhile is not replaced.
+    label = target / "scribbles/b.png"
+    ours = label.read_bytes()
+    Image.fromarray(np.zeros(SIZE, np.uint8)).save(label)
+    (source / "b.txt").write_text(good)
+    with pytest.raises(DataError, match=r"b\.png changed since it was made"):
+        import_annotations(LINES, source, target, options=Options())
+    label.write_bytes(ours)
+    # What is gone from the source goes from the dataset.
+    for suffix in ("txt", "png"):
+        (source / f"b.{suffix}").unlink()
+    import_annotations(LINES, source, target, options=Options())
+    assert not label.exists()
+    assert not (target / "images/b.png").exists()

@@ -263,3 +263,58 @@ def test_a_cluster_that_is_not_there(
     crew = Crew(backend="dask", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(ConfigError, match="no dask scheduler"):
         produce(tmp_path / "out", jobs_of(numbers), settings={}, crew=crew)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"5\n", b'{"settings": 5}\n', b"\xff\xfe\n", b'{"other": 1}\n'],
+)
+def test_a_damaged_manifest_is_said(numbers: Path, tmp_path: Path, content: bytes) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / MANIFEST).write_bytes(content)
+    with pytest.raises(RunError, match="is no manifest of this command"):
+        produce(target, jobs_of(numbers), settings={})
+
+
+@pytest.mark.parametrize("line", ["5", '{"job": "0"}', "[1]"])
+def test_a_line_that_is_no_job_ends_the_manifest(numbers: Path, tmp_path: Path, line: str) -> None:
+    target = tmp_path / "out"
+    produce(target, jobs_of(numbers), settings={})
+    header, *lines = (target / MANIFEST).read_text().splitlines()
+    (target / MANIFEST).write_text("\n".join([header, lines[0], line, *lines[1:]]) + "\n")
+    result = produce(target, jobs_of(numbers), settings={})
+    assert (result.made, result.kept) == (5, 1)
+
+
+@pytest.mark.parametrize("content", ['{"pid": 1}', "5", "", '{"pid": "a", "host": 3}'])
+def test_a_damaged_lock_is_somebody_elses(numbers: Path, tmp_path: Path, content: str) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "lock").write_text(content)
+    with pytest.raises(RunError, match="process unknown on unknown host"):
+        produce(target, jobs_of(numbers), settings={})
+
+
+def test_a_target_that_is_a_file(numbers: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(RunError, match="is a file"):
+        produce(tmp_path / "out", jobs_of(numbers), settings={})
+
+
+def test_an_interrupted_overwrite_goes_on_without_it(
+    numbers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out"
+    produce(target, jobs_of(numbers), settings={"width": 1}, finish=total)
+    done: list[int] = []
+
+    def stop(count: int, of: int) -> None:
+        done.append(count)
+        if count == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        produce(target, jobs_of(numbers), settings={"width": 2}, overwrite=True, progress=stop)
+    result = produce(target, jobs_of(numbers), settings={"width": 2}, finish=total)
+    assert (result.made, result.kept) == (4, 2)

@@ -95,6 +95,7 @@ def import_annotations(
         RunError: The folder is something else's.
     """
     raster = raster or form.raster
+    _check_apart(source, target)
     found = find_entries(form, source, options)
     without_twins(source, [entry.name for entry in found.entries])
     classes = known_classes(form, found, options)
@@ -104,6 +105,7 @@ def import_annotations(
             entry.name,
             partial(_import_entry, form, entry, options, raster),
             tuple(path for path in (entry.source, entry.picture) if path is not None),
+            details=entry.payload,
         )
         for entry in found.entries
     ]
@@ -113,6 +115,7 @@ def import_annotations(
         settings={
             "import": form.name,
             "classes": list(classes.names),
+            "palette": [list(color) for color in classes.palette],
             "raster": raster.as_dict(),
             "unlabelled": options.unlabelled,
             "unknown": options.unknown,
@@ -137,6 +140,17 @@ def import_annotations(
             for remark, count in remarks.items()
         ),
     )
+
+
+def _check_apart(source: Path, target: Path) -> None:
+    """Refuse a target in the source, or the other way round: it would be imported the next time.
+
+    Raises:
+        ConfigError: One lies in the other.
+    """
+    here, there = source.resolve(), target.resolve()
+    if there.is_relative_to(here) or (source.is_dir() and here.is_relative_to(there)):
+        raise ConfigError(f"{target} and {source} lie in one another; choose a folder beside them")
 
 
 def find_entries(form: Format, source: Path, options: Options) -> Found:

@@ -24,7 +24,7 @@ from scribbleseg.annotation.simulation_settings import Simulation
 from scribbleseg.annotation.untrusted import without_twins
 from scribbleseg.data.layout import Layout
 from scribbleseg.data.preparation.production import Crew, Job, Made, Production, Progress, produce
-from scribbleseg.errors import DataError
+from scribbleseg.errors import ConfigError, DataError
 
 __all__ = [
     "Perturbation",
@@ -100,9 +100,16 @@ def simulate_scribbles(
         variant: Another one gives other scribbles, as another person would draw.
 
     Raises:
+        ConfigError: Nothing in the style is random, so that a variant would be the same again.
         DataError: A mask is missing or wrong.
         RunError: The target is something else's.
     """
+    chance = simulation.jitter or simulation.noise or simulation.drop
+    if variant and simulation.style in {"longest", "point", "block"} and not chance:
+        raise ConfigError(
+            f"variant: style {simulation.style!r} leaves nothing to chance, so that variant "
+            f"{variant} would be variant 0; add e.g. --jitter 2, or take --style random"
+        )
     make = partial(_simulated, simulation=simulation, seed=seed, variant=variant)
     return _derive(
         layout,

@@ -22,4 +22,14 @@ def place_picture(source: Path, target: Path) -> None:
         try:
             os.link(source.resolve(), unfinished)
         except OSError:  # another disk, or a file system without links
-            shutil.copyfile(source, unfinished)
+            _copy(source, unfinished)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file's content; an error of the target names the target."""
+    with source.open("rb") as old:
+        try:
+            with target.open("wb") as new:
+                shutil.copyfileobj(old, new)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(target)) from None

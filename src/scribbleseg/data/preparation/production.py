@@ -75,11 +75,13 @@ class Job:
         name: Unique among the jobs of a folder, e.g. the id of the picture.
         make: Called with the target folder; writes each file completely or not at all.
         sources: Files that it reads. When their size or date changes, it is done again.
+        details: Whatever else it depends on, as plain values; the same for these.
     """
 
     name: str
     make: Callable[[Path], Made]
     sources: tuple[Path, ...] = ()
+    details: Any = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ def produce(
         OSError: The disk is full; what is finished is kept.
     """
     settings = json.loads(json.dumps(settings))
+    if target.exists() and not target.is_dir():
+        raise RunError(f"{target}: is a file; choose a folder")
     lock = FolderLock(target)
     lock.check()
     before = _read_manifest(target, settings, overwrite=overwrite)
@@ -165,8 +169,14 @@ def produce(
         known = {job.name for job in jobs}
         _remove(target, [before[name] for name in before if name not in known | {AT_THE_END}])
         header = {"manifest": 1, "version": __version__, "settings": settings}
+        # What is known of files to be made again must outlive this call, whatever comes of it.
+        stale = [
+            {**line, "sources": None}
+            for name, line in before.items()
+            if name in known and name not in kept
+        ]
         ended = [before[AT_THE_END]] if AT_THE_END in before else []
-        _write_manifest(target, header, [*kept.values(), *ended])
+        _write_manifest(target, header, [*kept.values(), *stale, *ended])
         lines, failures = dict(kept), []
         pending = [job for job in jobs if job.name not in kept]
         with (
@@ -209,7 +219,7 @@ def made_with(folder: Path) -> dict[str, Any] | None:
     try:
         with (folder / MANIFEST).open(encoding="utf-8") as file:
             header = json.loads(file.readline())
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):
         return None
     settings = header.get("settings") if isinstance(header, dict) else None
     return settings if isinstance(settings, dict) else None
@@ -217,6 +227,8 @@ def made_with(folder: Path) -> dict[str, Any] | None:
 
 Line = dict[str, Any]
 """Of the manifest: ``job``, ``files`` (SHA-256 by path), ``sources``, ``facts``, ``remarks``."""
+
+LINE_KEYS = ("job", "files", "sources", "facts", "remarks")
 
 
 def _read_manifest(
@@ -231,15 +243,16 @@ def _read_manifest(
                 "another folder"
             )
         return {}
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
-    if not lines or "settings" not in lines[0]:
+    earlier = made_with(target)
+    if earlier is None:
         raise RunError(f"{path}: is no manifest of this command; choose another folder")
-    earlier = lines[0]["settings"]
+    lines: dict[str, Line] = {}
+    for text in path.read_text(encoding="utf-8").splitlines()[1:]:
+        try:
+            line = json.loads(text)
+            lines[line["job"]] = {key: line[key] for key in LINE_KEYS}
+        except (json.JSONDecodeError, KeyError, TypeError):
+            break
     differing = [
         f"{key} {earlier.get(key)!r} -> {settings.get(key)!r}"
         for key in sorted({*earlier, *settings})
@@ -250,7 +263,7 @@ def _read_manifest(
             f"{target}: was made with other settings: {some(differing)}; choose another folder, or "
             "--overwrite"
         )
-    return {line["job"]: line for line in lines[1:]}
+    return lines
 
 
 def _finished(target: Path, jobs: Sequence[Job], before: Mapping[str, Line]) -> dict[str, Line]:
@@ -268,7 +281,7 @@ def _finished(target: Path, jobs: Sequence[Job], before: Mapping[str, Line]) -> 
         changed += [
             str(target / file)
             for file, now in hashes.items()
-            if now is not None and now != line["files"][file]
+            if now not in {None, line["files"][file]} and not _is_source(target / file, job)
         ]
         if hashes == line["files"] and line["sources"] == _signatures(job):
             finished[job.name] = line
@@ -278,6 +291,11 @@ def _finished(target: Path, jobs: Sequence[Job], before: Mapping[str, Line]) -> 
             "folder to keep that, or --overwrite"
         )
     return finished
+
+
+def _is_source(path: Path, job: Job) -> bool:
+    """Whether a file is a link to a source: who changed that did not change what was made."""
+    return any(source.is_file() and path.samefile(source) for source in job.sources)
 
 
 def _remove(target: Path, lines: Iterable[Line]) -> None:
@@ -296,15 +314,15 @@ def _write_end(
     files, remarks = {}, []
     for file, content in contents.items():
         path = target / file
-        now = _sha256(path)
-        if now is not None and file in earlier and now != earlier[file] and not overwrite:
+        data = content.encode() if isinstance(content, str) else content
+        ours, now = hashlib.sha256(data).hexdigest(), _sha256(path)
+        if now not in {None, ours, earlier.get(file)} and not overwrite:
             remarks.append(f"{path}: kept as you have changed it (--overwrite replaces it)")
-            files[file] = earlier[file]
+            files[file] = earlier.get(file, ours)
             continue
         with whole_file(path) as unfinished:
-            data = content.encode() if isinstance(content, str) else content
             unfinished.write_bytes(data)
-        files[file] = hashlib.sha256(data).hexdigest()
+        files[file] = ours
     gone = {file: sha256 for file, sha256 in earlier.items() if file not in contents}
     _remove(target, [{"files": gone}])
     return {"job": AT_THE_END, "files": files, "sources": {}, "facts": {}, "remarks": []}, remarks
@@ -324,13 +342,16 @@ def _append(manifest: TextIO, line: Mapping[str, Any]) -> None:
     manifest.flush()
 
 
-def _signatures(job: Job) -> dict[str, list[int]]:
+def _signatures(job: Job) -> dict[str, Any]:
     """Size in bytes and date of every source; a missing one makes the job fail by itself."""
-    found = {}
+    found: dict[str, Any] = {}
     for source in job.sources:
         if source.is_file():
             status = source.stat()
-            found[str(source)] = [status.st_size, status.st_mtime_ns]
+            found[str(source.resolve())] = [status.st_size, status.st_mtime_ns]
+    if job.details is not None:
+        details = json.dumps(job.details, sort_keys=True, default=str)
+        found["details"] = hashlib.sha256(details.encode()).hexdigest()
     return found
 
 
