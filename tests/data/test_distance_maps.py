@@ -127,7 +127,7 @@ def test_settings_that_cannot_be(drawn: Path) -> None:
     for value, complaint in (
         ("maps", r"data\.scribble_distance: no folder 'maps'; .*e, e6, a number"),
         (0, "0; give a number above 0"),
-        ("-1", "-1; give a number above 0"),
+        ("-1", "-1.; give a number above 0"),
     ):
         with pytest.raises(ConfigError, match=complaint):
             module(drawn, scribble_distance=value).train_dataset()

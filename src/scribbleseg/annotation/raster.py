@@ -19,7 +19,7 @@ those on its upper and left edges too, those on its lower and right ones not, so
 edge share no pixel. One too thin to hold a centre is drawn as its outline, one pixel wide.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -164,11 +164,7 @@ def _draw_thin(
     pixels[np.cumsum(lengths[:-1]) - 1] = 0  # from one stroke to the next nothing is drawn
     value = np.repeat(np.array([value for _, value in lines], label.dtype), lengths)[:-1]
 
-    ends = np.cumsum(pixels)
-    if ends[-1] > MOST_DRAWN:
-        raise DataError(f"{name}: strokes of {ends[-1]} pixels; at most {MOST_DRAWN} are drawn")
-    cuts = np.searchsorted(ends, np.arange(AT_ONCE, ends[-1], AT_ONCE))
-    for part in map(slice, [0, *cuts], [*cuts, len(pixels)]):
+    for part in _portions(name, pixels):
         count = pixels[part]
         first = np.cumsum(count) - count
         step = np.arange(count.sum()) - np.repeat(first, count)
@@ -180,6 +176,16 @@ def _draw_thin(
         place[:, (first + count - 1)[drawn]] = corners[:, 1:][:, part][:, drawn]
         rows, columns = place.astype(np.int64)
         label[rows, columns] = np.repeat(value[part], count)
+
+
+def _portions(where: str, pixels: NDArray[np.int64]) -> Iterator[slice]:
+    """Which segments to draw at a time, by the pixels of each."""
+    ends = np.cumsum(pixels)
+    total = int(pixels.sum())
+    if total > MOST_DRAWN:
+        raise DataError(f"{where}: strokes of {total} pixels; at most {MOST_DRAWN} are drawn")
+    cuts = np.searchsorted(ends, np.arange(AT_ONCE, total, AT_ONCE)).tolist()
+    yield from map(slice, [0, *cuts], [*cuts, len(pixels)])
 
 
 def _paint(name: str, label: LabelImage, stroke: Stroke, value: int, raster: Raster) -> None:
@@ -275,8 +281,10 @@ def filled(
     width, height = high - low
     canvas = np.zeros((height, width + 1), np.uint8)
     for part in _portions(where, count):
-        row = _counted(first[part], count[part])
-        x, y, dx, dy = np.repeat(np.concatenate([start, delta], axis=1)[part], count[part], axis=0).T
+        rows = count[part]
+        row = np.arange(rows.sum()) + np.repeat(first[part] - np.cumsum(rows) + rows, rows)
+        x, y = np.repeat(start[part], rows, axis=0).T
+        dx, dy = np.repeat(delta[part], rows, axis=0).T
         column = np.clip(np.ceil(x + (row - y) * dx / dy), low[0], high[0]).astype(np.int64)
         np.bitwise_xor.at(canvas, (row - low[1], column - low[0]), 1)
     pixels = np.bitwise_xor.accumulate(canvas, axis=1)[:, :width].view(bool)

@@ -321,10 +321,13 @@ class PictureFinder:
                     "holds the right ones"
                 )
             if names:
-                files = pictures[names[0]]
-                stated = [path for path in files if path.suffix.lower() == suffix.lower()]
-                return (stated or files)[0]
+                return min(pictures[names[0]], key=lambda path: _unlike(path.suffix, suffix))
         return None
+
+
+def _unlike(suffix: str, stated: str) -> tuple[bool, bool]:
+    """Sorts the suffix that is stated first, then that in other letters."""
+    return suffix != stated, suffix.lower() != stated.lower()
 
 
 def _pictures(folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[str]]]:

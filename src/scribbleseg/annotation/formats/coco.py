@@ -8,7 +8,7 @@ of scribbles they are labels too.
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -103,7 +103,8 @@ def _entries(
     for where, key, image in images:
         name = file_id(f"{where}: file_name", image.get("file_name"))
         size = checked_size(where, image.get("height"), image.get("width"))
-        yield Entry(name, path, pictures(name), (where, size, drawn[key]))
+        picture = pictures(name, PurePosixPath(image["file_name"]).suffix)
+        yield Entry(name, path, picture, (where, size, drawn[key]))
 
 
 def _members(path: Path, content: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,7 @@ box.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
@@ -92,7 +92,8 @@ def find(source: Path, options: Options) -> Found:
                 if tag in STROKES
             }
             size = checked_size(where, image.get("height"), image.get("width"))
-            entries.append(Entry(name, path, pictures(name), (size, shapes)))
+            picture = pictures(name, PurePosixPath(image.get("name", "")).suffix)
+            entries.append(Entry(name, path, picture, (size, shapes)))
     without_twins(source, [entry.name for entry in entries])
     entries.sort(key=lambda entry: entry.name)
     table = options.classes or class_table(str(source), labels or sorted(drawn), colors)

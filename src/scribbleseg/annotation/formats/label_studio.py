@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
@@ -98,29 +98,29 @@ def _picture(where: str, task: dict[str, Any], pictures: PictureFinder) -> tuple
     data = task.get("data")
     if not isinstance(data, dict):
         raise DataError(f"{where}: has no data; export it as JSON, not as JSON-MIN")
-    names = [_file_name(text) for text in [*data.values(), task.get("file_upload")]]
-    name = next((name for name in names if name.lower().endswith(SUFFIXES)), None)
-    if name is None:
+    listed = (_file_names(text) for text in [*data.values(), task.get("file_upload")])
+    names = next((names for names in listed if names[0].lower().endswith(SUFFIXES)), None)
+    if names is None:
         raise DataError(f"{where}: data names no picture ({shown(data)})")
-    plain = file_id(where, UPLOAD.sub("", name))
-    for candidate in (file_id(where, name), plain):
-        picture = pictures(candidate)
+    for name in names:
+        key = file_id(where, name)
+        picture = pictures(key, PurePosixPath(name).suffix)
         if picture is not None:
-            return candidate, picture
-    return plain, None
+            break
+    return key, picture
 
 
-def _file_name(reference: Any) -> str:
-    """The name of the file that a path or address leads to; empty if it is neither."""
+def _file_names(reference: Any) -> list[str]:
+    """What the file may be called that a path or address leads to; empty if it is neither."""
     try:
         address = urlsplit(reference if isinstance(reference, str) else "")
         if address.path.endswith("/data/local-files/"):
-            path = parse_qs(address.query).get("d", [""])[0]
-        else:
-            path = unquote(address.path)
+            # A path below the folder that Label Studio serves.
+            return [parse_qs(address.query).get("d", [""])[0]]
+        name = re.split(r"[/\\]", unquote(address.path))[-1]
     except ValueError:
-        return ""
-    return re.split(r"[/\\]", path)[-1]
+        return [""]
+    return [name, UPLOAD.sub("", name)]
 
 
 def _newest(where: str, task: dict[str, Any]) -> tuple[list[Any], list[str]]:

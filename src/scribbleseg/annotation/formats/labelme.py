@@ -8,9 +8,10 @@ and its last pixel.
 import base64
 import json
 import os
+import posixpath
 from collections.abc import Iterator, Sequence
 from io import BytesIO
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import cv2
@@ -60,18 +61,35 @@ def find(source: Path, options: Options) -> Found:
     entries, broken = [], []
     names: set[str] = set()
     for name, path in files.items():
-        picture = None
+        content: dict[str, Any] = {}
+        ids, suffix = [name], ""
         try:
             content, shapes = _shapes(path)
-            # A path on the machine where it was drawn; only the last part means anything here.
-            stated = expect(f"{path}: imagePath", content.get("imagePath") or path.name, str)
-            beside = Path(name).with_name(PureWindowsPath(stated).name or path.name)
-            picture = pictures(file_id(str(path), beside.as_posix()))
+            ids, suffix = _picture_ids(name, path, content)
             names |= {class_name(where, shape.get("label")) for where, shape in shapes}
         except DataError as error:  # `read` says it again, of each file
             broken.append(str(error))
-        entries.append(Entry(name, path, picture or pictures(name)))
+        found = (pictures(candidate, suffix) for candidate in ids)
+        picture = next((file for file in found if file is not None), None)
+        if picture is not None and content.get("imageData") is not None:
+            # A picture elsewhere may only have the same name; that in the file was drawn on.
+            given = options.images is not None and picture.is_relative_to(options.images)
+            picture = picture if given or picture.parent == path.parent else None
+        entries.append(Entry(name, path, picture))
     return Found(entries, options.classes or classes_of_files(source, sorted(names), broken=broken))
+
+
+def _picture_ids(name: str, path: Path, content: dict[str, Any]) -> tuple[list[str], str]:
+    """What the picture of a file may be called, the likeliest first, and its suffix."""
+    stated = expect(f"{path}: imagePath", content.get("imagePath") or path.name, str)
+    place = PureWindowsPath(stated)
+    beside = file_id(str(path), str(PurePosixPath(name).with_name(place.name or path.name)))
+    ids = [beside, name]
+    folder = posixpath.normpath(PurePosixPath(name).parent / place.parent.as_posix())
+    # Other paths are of the machine where it was drawn; their last part alone is of use here.
+    if not place.anchor and ".." not in folder.split("/"):
+        ids.insert(0, str(PurePosixPath(folder, PurePosixPath(beside).name)))
+    return ids, place.suffix
 
 
 def read(entry: Entry, options: Options) -> Iterator[Drawing]:

@@ -7,7 +7,7 @@ nobody has drawn.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from scribbleseg.annotation.class_table import class_name, classes_of_files, read_color
@@ -45,7 +45,8 @@ def find(source: Path, options: Options) -> Found:
     for file_name, path in files.items():
         whole = file_name.lower().endswith(SUFFIXES)  # a.png.geojson
         name = file_id(str(path), file_name) if whole else file_name
-        entries.append(Entry(name, path, pictures(name)))
+        suffix = PurePosixPath(file_name).suffix if whole else ""
+        entries.append(Entry(name, path, pictures(name, suffix)))
         try:
             for where, feature in _features(path):
                 label, color, _ = _class(where, feature)
