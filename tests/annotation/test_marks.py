@@ -59,9 +59,7 @@ def test_a_box_that_reaches_outside_is_cut_off() -> None:
 def test_a_box_is_turned_clockwise() -> None:
     drawn = marks((20, 20))
     drawn.box("a", "cell", 10, 10, 18, 12, degrees=90, pivot=(10, 10))
-    rows, columns = np.nonzero(painted(drawn))
-    assert (rows.min(), columns.min()) == (pytest.approx(10, abs=1), pytest.approx(8, abs=1))
-    assert (rows.max(), columns.max()) == (pytest.approx(17, abs=1), pytest.approx(9, abs=1))
+    assert pixels(drawn) == [(row, column) for row in range(10, 18) for column in (8, 9)]
 
 
 @pytest.mark.parametrize(("radii", "degrees"), [((30, 12), 0), ((12, 30), 90), ((30, 12), -180)])
@@ -78,14 +76,23 @@ def test_a_polygon_has_holes() -> None:
     drawn = marks((20, 20))
     outer, hole = [[2, 2], [18, 2], [18, 18], [2, 18]], [[6, 6], [14, 6], [14, 14], [6, 14]]
     drawn.area("a", "cell", [outer, hole])
-    area = painted(drawn)
-    assert area[4, 4]
-    assert area[10, 4]
-    assert not area[8:12, 8:12].any()
-    assert not area[:, :1].any()
+    expected = np.zeros((20, 20), bool)
+    expected[2:18, 2:18] = True
+    expected[6:14, 6:14] = False
+    np.testing.assert_array_equal(painted(drawn), expected)
     whole = marks((20, 20))
     whole.area("a", "cell", [outer])
-    assert painted(whole)[8:12, 8:12].all()
+    expected[6:14, 6:14] = True
+    np.testing.assert_array_equal(painted(whole), expected)
+
+
+def test_a_polygon_that_its_holes_leave_thin_is_a_thin_line() -> None:
+    drawn = marks()
+    outer = [[1.6, 1.6], [5.4, 1.6], [5.4, 4.4], [1.6, 4.4]]
+    hole = [[2.1, 2.1], [4.9, 2.1], [4.9, 3.9], [2.1, 3.9]]
+    drawn.area("a", "cell", [outer, hole])
+    edges = {(row, column) for row in range(1, 5) for column in range(1, 6)}
+    assert pixels(drawn) == sorted(edges - {(r, c) for r in (2, 3) for c in (2, 3, 4)})
 
 
 def test_a_polygon_with_holes_far_outside_costs_nothing() -> None:
@@ -93,7 +100,10 @@ def test_a_polygon_with_holes_far_outside_costs_nothing() -> None:
     far, hole = [[-1e7, -1e7], [1e7, -1e7], [1e7, 1e7], [-1e7, 1e7]], [[1, 1], [2, 1], [2, 2]]
     drawn.area("a", "cell", [far, hole])
     drawn.area("a", "cell", [[[5, 5], [9, 5], [9, 9]], hole])
-    assert painted(drawn)[2, 0]
+    inside = np.ones((3, 3), bool)
+    inside[1, 1] = False
+    np.testing.assert_array_equal(painted(drawn), inside)
+    assert len(drawn.marks) == 1
     with pytest.raises(DataError, match="a polygon without points"):
         drawn.area("a", "cell", [])
 

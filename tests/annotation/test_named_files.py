@@ -49,6 +49,12 @@ def test_pictures_of_labels(tmp_path: Path) -> None:
     assert entry.picture == tmp_path / "images/a.png"
 
 
+def test_pictures_of_other_folders_are_not_those_of_labels(tmp_path: Path) -> None:
+    touch(tmp_path / "labels/A/a.png", tmp_path / "labels/C/a.png", tmp_path / "images/A/a.jpg")
+    entries = label_pictures(tmp_path / "labels", Options())
+    assert [entry.picture for entry in entries] == [tmp_path / "images/A/a.jpg", None]
+
+
 def test_labels_as_jpeg_are_refused(tmp_path: Path) -> None:
     Image.new("L", (3, 3)).save(tmp_path / "a.jpg")
     with pytest.raises(DataError, match="only JPEG files; JPEG mixes neighbouring labels"):

@@ -1,15 +1,18 @@
 import itertools
 import math
 import tracemalloc
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pycocotools import mask as coco
 
 from scribbleseg.annotation import raster as raster_module
-from scribbleseg.annotation.raster import Raster, Rule, brush, rasterise, unlabelled_value
+from scribbleseg.annotation.raster import Raster, Rule, brush, filled, rasterise, unlabelled_value
 from scribbleseg.annotation.stroke import Drawing, Patch, Stroke
 from scribbleseg.errors import ConfigError, DataError
 
@@ -166,7 +169,9 @@ def test_closed_lines_and_filled_areas() -> None:
     loop = draw((7, 8), stroke(*corners, closed=True), width=1)
     assert (loop == 1).sum() == 5 + 5 + 2 + 2
     area = draw((7, 8), stroke(*corners, filled=True), width=9)
-    assert (area == 1).sum() == 5 * 4
+    assert list(zip(*np.nonzero(area == 1), strict=True)) == list(
+        itertools.product(range(1, 4), range(1, 5))
+    )
     assert (draw((7, 8), stroke(*corners[:2], filled=True), width=1) == 1).sum() == 5
 
 
@@ -198,19 +203,117 @@ def test_a_line_is_all_that_is_near_it(
     assert (label[distance > width / 2 + 2] == 255).all()
 
 
+def literal_area(rings: list[list[tuple[float, float]]], size: tuple[int, int]) -> Any:
+    """The centres in an odd number of rings, one by one in exact numbers."""
+    inside = np.zeros(size, bool)
+    for ring in rings:
+        corners = [(Fraction(x), Fraction(y)) for x, y in ring]
+        for (x1, y1), (x2, y2) in zip(corners, corners[1:] + corners[:1], strict=True):
+            for row in range(size[0]):
+                if (y1 <= row) != (y2 <= row):
+                    crossing = x1 + (row - y1) * (x2 - x1) / (y2 - y1)
+                    inside[row] ^= [column >= crossing for column in range(size[1])]
+    return inside
+
+
+SIXTEENTHS = st.tuples(st.integers(-160, 400), st.integers(-160, 400)).map(
+    lambda point: (point[0] / 16, point[1] / 16)
+)
+RING = st.lists(SIXTEENTHS, min_size=3, max_size=7)
+FRAME = [(-10.0, -10.0), (25.0, -10.0), (25.0, 25.0), (-10.0, 25.0)]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    rings=RING.map(lambda ring: [ring])
+    | st.lists(RING, max_size=2).map(lambda holes: [FRAME, *holes])
+)
+def test_an_area_is_the_pixels_whose_centres_lie_in_it(
+    rings: list[list[tuple[float, float]]],
+) -> None:
+    expected = literal_area(rings, (15, 17))
+    patch = filled("a", "cat", [np.array(ring) for ring in rings], (15, 17))
+    if patch is None:
+        assert not expected.any()
+    else:
+        np.testing.assert_array_equal(draw((15, 17), patch) == 1, expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(points=RING, rule=st.sampled_from(RULES[1:]))
+def test_a_filled_stroke_is_its_area_under_every_rule_that_fills(
+    points: list[tuple[float, float]], rule: Rule
+) -> None:
+    expected = literal_area([points], (25, 25))
+    if expected.any():
+        np.testing.assert_array_equal(
+            draw((25, 25), stroke(*points, filled=True), rule=rule) == 1, expected
+        )
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # pycocotools 2.0.11
 @settings(max_examples=60, deadline=None)
-@given(points=st.lists(POINT, min_size=3, max_size=3))
-def test_a_filled_triangle_covers_its_pixels(points: list[tuple[float, float]]) -> None:
-    label = draw((30, 40), stroke(*points, filled=True))
-    rows, columns = np.mgrid[:30, :40]
-    sides = []
-    for (x1, y1), (x2, y2) in zip(points, points[1:] + points[:1], strict=True):
-        length = math.hypot(x2 - x1, y2 - y1)
-        cross = (x2 - x1) * (rows - y1) - (y2 - y1) * (columns - x1)
-        sides.append(cross / length if length > 1e-3 else np.zeros((30, 40)))
-    depth = np.maximum(np.min(sides, axis=0), -np.max(sides, axis=0))  # either way round
-    assert (label[depth > 1.5] == 1).all()
-    assert (label[depth < -1.5] == 255).all()
+@given(
+    columns=st.tuples(st.integers(0, 20), st.integers(1, 20)),
+    rows=st.tuples(st.integers(0, 15), st.integers(1, 15)),
+)
+def test_rectangles_are_those_of_coco(columns: tuple[int, int], rows: tuple[int, int]) -> None:
+    (left, width), (top, height) = columns, rows
+    right, bottom = left + width, top + height
+    ring = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    theirs = coco.decode(coco.frPyObjects([list(itertools.chain(*ring))], 30, 40))[..., 0]
+    points = [(x - 0.5, y - 0.5) for x, y in ring]  # COCO counts from the corner
+    ours = draw((30, 40), stroke(*points, filled=True)) == 1
+    np.testing.assert_array_equal(ours, theirs == 1)
+    assert ours.sum() == width * height
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # pycocotools 2.0.11
+def test_polygons_are_those_of_coco_up_to_their_edges() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        ring = rng.uniform(-5, 65, (rng.integers(3, 9), 2))
+        theirs = coco.decode(coco.frPyObjects([ring.ravel().tolist()], 60, 60))[..., 0] == 1
+        ours = draw((60, 60), stroke(*(ring - 0.5), filled=True)) == 1
+        length = np.hypot(*(ring - np.roll(ring, 1, axis=0)).T).sum()
+        assert (ours != theirs).sum() <= length
+
+
+@settings(max_examples=60, deadline=None)
+@given(points=st.lists(POINT, min_size=4, max_size=4))
+def test_areas_that_share_an_edge_share_no_pixel_and_leave_none(
+    points: list[tuple[float, float]],
+) -> None:
+    a, b, c, d = (np.array(point) for point in points)
+    halves = [filled("a", "cat", [np.array(ring)], (30, 40)) for ring in ([a, b, c], [c, d, a])]
+    together = filled("a", "cat", [np.array([a, b, c, d])], (30, 40))
+    painted = [
+        draw((30, 40), patch) == 1 if patch else np.zeros((30, 40), bool) for patch in halves
+    ]
+    whole = draw((30, 40), together) == 1 if together else np.zeros((30, 40), bool)
+    np.testing.assert_array_equal(painted[0] ^ painted[1], whole)
+
+
+@pytest.mark.parametrize("rule", RULES[1:])
+def test_an_area_too_thin_to_hold_a_centre_is_a_thin_line(rule: Rule) -> None:
+    thin = [(2.0, 3.1), (7.0, 3.1), (7.0, 3.4), (2.0, 3.4)]
+    label = draw((9, 9), stroke(*thin, filled=True), rule=rule, width=3)
+    assert np.argwhere(label == 1).tolist() == [[3, column] for column in range(2, 8)]
+    outside = [(x + 20, y) for x, y in thin]
+    assert (draw((9, 9), stroke(*outside, filled=True), rule=rule) == 255).all()
+    # It reaches into the picture by less than half a pixel, but is not thin.
+    beside = [(-9.0, 1.0), (-0.4, 1.0), (-0.4, 5.0), (-9.0, 5.0)]
+    assert (draw((9, 9), stroke(*beside, filled=True), rule=rule) == 255).all()
+
+
+def test_areas_that_would_take_minutes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raster_module, "MOST_CROSSED", 50)
+    with pytest.raises(DataError, match="a: the edges of an area cross 80 rows of pixels; at most"):
+        draw((41, 41), stroke((0, 0), (40, 0), (0, 40), filled=True))
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -335,6 +335,44 @@ def test_pictures_are_found_by_the_end_of_their_path(tmp_path: Path) -> None:
     assert find("A") is None
 
 
+def test_pictures_whose_folders_contradict_are_others(tmp_path: Path) -> None:
+    for name in ("B/a.jpg", "x/A/b.jpg", "c.jpg", "A/c.jpg"):
+        picture(tmp_path / name)
+    find = PictureFinder([tmp_path])
+    assert find("A/a") is None
+    assert find("B/b") is None
+    assert find("A/b") == find("b") == tmp_path / "x/A/b.jpg"
+    assert find("x/A/c") == tmp_path / "A/c.jpg"
+    assert find("B/c") == tmp_path / "c.jpg"
+
+
+FOLDER = st.lists(st.sampled_from(["A", "B"]), max_size=3)
+
+
+@given(asked=FOLDER, found=FOLDER)
+@settings(max_examples=40)
+def test_one_path_is_the_end_of_the_other(
+    tmp_path_factory: pytest.TempPathFactory, asked: list[str], found: list[str]
+) -> None:
+    root = tmp_path_factory.mktemp("pictures")
+    path = picture(root.joinpath(*found, "a.png"))
+    shorter = min(len(asked), len(found))
+    fits = asked[len(asked) - shorter :] == found[len(found) - shorter :]
+    assert PictureFinder([root])("/".join([*asked, "a"])) == (path if fits else None)
+
+
+def test_the_suffix_that_is_stated_is_taken_first(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png", "b.PNG", "b.png", "b.jpg", "c.JPG", "x/d.bmp"):
+        picture(tmp_path / name)
+    find = PictureFinder([tmp_path])
+    assert find("a", ".png") == find("x/a", ".png") == tmp_path / "a.png"
+    assert find("a", ".jpg") == find("a", ".tif") == find("a") == tmp_path / "a.jpg"
+    assert find("b", ".png") == tmp_path / "b.png"
+    assert find("b", ".PNG") == tmp_path / "b.PNG"
+    assert find("c", ".jpg") == tmp_path / "c.JPG"
+    assert find("d", ".jpg") == tmp_path / "x/d.bmp"
+
+
 def test_of_folders_the_first_and_of_suffixes_jpg_is_taken(tmp_path: Path) -> None:
     for name in ("set/a.png", "set/a.jpg", "set/b.png", "other/a.png", "other/c.png"):
         picture(tmp_path / name)

@@ -19,7 +19,7 @@ those on its upper and left edges too, those on its lower and right ones not, so
 edge share no pixel. One too thin to hold a centre is drawn as its outline, one pixel wide.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -38,7 +38,9 @@ Rule = Literal["reference-1px", "line-3px", "opencv"]
 WIDTHS = {"reference-1px": 1, "line-3px": 3}
 MOST_DRAWN = 1 << 28
 AT_ONCE = 1 << 20
-"""Pixels of thin lines and of the edges of areas: of a picture, and in memory at a time."""
+"""Pixels of thin lines: of a picture, and in memory at a time."""
+MOST_CROSSED = 1 << 24
+"""Rows of pixels that the edges of an area cross, all edges together."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,11 @@ def _draw_thin(
     pixels[np.cumsum(lengths[:-1]) - 1] = 0  # from one stroke to the next nothing is drawn
     value = np.repeat(np.array([value for _, value in lines], label.dtype), lengths)[:-1]
 
-    for part in _portions(name, pixels):
+    ends = np.cumsum(pixels)
+    if ends[-1] > MOST_DRAWN:
+        raise DataError(f"{name}: strokes of {ends[-1]} pixels; at most {MOST_DRAWN} are drawn")
+    cuts = np.searchsorted(ends, np.arange(AT_ONCE, ends[-1], AT_ONCE))
+    for part in map(slice, [0, *cuts], [*cuts, len(pixels)]):
         count = pixels[part]
         first = np.cumsum(count) - count
         step = np.arange(count.sum()) - np.repeat(first, count)
@@ -176,16 +182,6 @@ def _draw_thin(
         place[:, (first + count - 1)[drawn]] = corners[:, 1:][:, part][:, drawn]
         rows, columns = place.astype(np.int64)
         label[rows, columns] = np.repeat(value[part], count)
-
-
-def _portions(where: str, pixels: NDArray[np.int64]) -> Iterator[slice]:
-    """Which segments to draw at a time, by the pixels of each."""
-    ends = np.cumsum(pixels)
-    total = int(pixels.sum())
-    if total > MOST_DRAWN:
-        raise DataError(f"{where}: strokes of {total} pixels; at most {MOST_DRAWN} are drawn")
-    cuts = np.searchsorted(ends, np.arange(AT_ONCE, total, AT_ONCE)).tolist()
-    yield from map(slice, [0, *cuts], [*cuts, len(pixels)])
 
 
 def _paint(name: str, label: LabelImage, stroke: Stroke, value: int, raster: Raster) -> None:
@@ -201,7 +197,7 @@ def _paint(name: str, label: LabelImage, stroke: Stroke, value: int, raster: Ras
     else:
         points = stroke.points
         width = max(round(raster.width if stroke.width is None else stroke.width), 1)
-    if area:
+    if area:  # too thin to be filled
         width = 1
     # What is painted far outside is not seen, and must need neither time nor memory. OpenCV's own
     # clipping moves whole lines by a pixel, so it never gets to do it.
@@ -243,13 +239,16 @@ def _line_within(
 def filled(
     where: str, class_name: str, rings: Sequence[NDArray[np.float64]], size: tuple[int, ...]
 ) -> Patch | None:
-    """The pixels of a picture whose centres lie in a polygon, or in an odd number of its rings.
+    """The pixels of a picture whose centres lie in a polygon.
+
+    That is within the outline and in no hole; where one ring crosses itself or another, in an odd
+    number of them.
 
     Args:
         where: Picture, or file and shape, for the message.
         class_name: Of the polygon.
         rings: Its outline, then those of its holes: ``(N, 2)`` float64 each, x and y in pixels
-            from the centre of the upper left one, finite.
+            from the centre of the upper left one, finite. Holes lie within the outline.
         size: Height and width of the picture in pixels.
 
     Returns:
@@ -258,36 +257,42 @@ def filled(
     Raises:
         DataError: The edges are too many and too long to be filled in reasonable time.
 
-    >>> filled("a", "cat", [np.array([[0, 0], [2, 0], [2, 1], [0, 1]])], (9, 9)).pixels
-    array([[ True,  True]])
+    >>> square = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]])
+    >>> filled("a", "cat", [square], (9, 9)).pixels.astype(int)
+    array([[1, 1, 0],
+           [0, 0, 0]])
     """
-    corners = np.concatenate(rings)
     # A polygon that only just reaches into the picture is not thin, as the centres beside it show.
-    low = np.maximum(np.floor(corners.min(axis=0)), -1).astype(np.int64)
-    high = np.minimum(np.ceil(corners.max(axis=0)), size[::-1]).astype(np.int64) + 1
+    low = np.maximum(np.floor(rings[0].min(axis=0)), -1).astype(np.int64)
+    high = np.minimum(np.ceil(rings[0].max(axis=0)), size[::-1]).astype(np.int64) + 1
     if (low >= high).any():
         return Patch(class_name, np.zeros((0, 0), bool))
 
     # Always from above: two areas compute the same crossings of an edge that they share.
-    ends = np.stack([corners, np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])])
+    following = [np.roll(ring, -1, axis=0) for ring in rings]
+    ends = np.stack([np.concatenate(rings), np.concatenate(following)])
     rising = ends[0, :, 1] > ends[1, :, 1]
     ends[:, rising] = ends[::-1, rising]
     first, beyond = np.clip(np.ceil(ends[..., 1]), low[1], high[1]).astype(np.int64)
-    crossed = first < beyond
-    count, first, start = (beyond - first)[crossed], first[crossed], ends[0, crossed]
-    delta = ends[1, crossed] - start
+    count = beyond - first
+    crossed = int(count.sum())
+    if crossed > MOST_CROSSED:
+        raise DataError(
+            f"{where}: the edges of an area cross {crossed} rows of pixels; at most {MOST_CROSSED} "
+            "are filled"
+        )
+    edge = np.repeat(np.arange(len(count)), count)
+    row = np.arange(crossed) + (first - np.cumsum(count) + count)[edge]
+    (x, y), (far_x, far_y) = ends[:, edge].transpose(0, 2, 1)
+    column = np.ceil(x + (row - y) * (far_x - x) / (far_y - y))
 
-    # An edge turns outside into inside for all that is right of it in its rows.
-    width, height = high - low
-    canvas = np.zeros((height, width + 1), np.uint8)
-    for part in _portions(where, count):
-        rows = count[part]
-        row = np.arange(rows.sum()) + np.repeat(first[part] - np.cumsum(rows) + rows, rows)
-        x, y = np.repeat(start[part], rows, axis=0).T
-        dx, dy = np.repeat(delta[part], rows, axis=0).T
-        column = np.clip(np.ceil(x + (row - y) * dx / dy), low[0], high[0]).astype(np.int64)
-        np.bitwise_xor.at(canvas, (row - low[1], column - low[0]), 1)
-    pixels = np.bitwise_xor.accumulate(canvas, axis=1)[:, :width].view(bool)
+    # Along the rows every crossing turns outside into inside or back.
+    width, height = (high - low).tolist()
+    column = np.clip(column, low[0], high[0]).astype(np.int64) - low[0]
+    turns = np.sort((row - low[1]) * (width + 1) + column)
+    lengths = np.diff(turns, prepend=0, append=height * (width + 1))
+    inside = np.repeat(np.arange(crossed + 1) % 2 == 1, lengths)
+    pixels = inside.reshape(height, width + 1)[:, :width]
     if not pixels.any():
         return None
     left, top = np.maximum(low, 0).tolist()

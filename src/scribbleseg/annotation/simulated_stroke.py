@@ -72,7 +72,7 @@ def strokes_for(
     region, jitter = target.region, simulation.jitter
     style = _style(target, picture_area, simulation, rng)
     if style == "block":
-        share, least = BLOCK * simulation.length, simulation.width - 1
+        share, least = BLOCK * simulation.length, simulation.width
         corners = central_block(region, share, least) + rng.normal(0, jitter, 2)
         return [Stroke("", corners, filled=True)]
 

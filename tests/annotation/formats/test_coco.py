@@ -98,9 +98,9 @@ def test_every_kind_of_segmentation_is_painted_in_its_place(tmp_path: Path) -> N
         [1, 1, 1, 1, u, 1, u, 0],
         [u, u, u, u, u, u, u, u],
         [1, u, u, u, u, 1, 1, u],
-        [1, u, u, 2, 2, 2, u, u],
-        [u, u, u, 2, 2, 2, u, u],
-        [0, u, u, 2, 2, 2, u, u],
+        [1, u, u, 2, 2, u, u, u],
+        [u, u, u, 2, 2, u, u, u],
+        [0, u, u, u, u, u, u, u],
     ]
     labels = imported("coco", path, raster=THIN)
     assert labels["a"].tolist() == expected
@@ -111,6 +111,36 @@ def test_every_kind_of_segmentation_is_painted_in_its_place(tmp_path: Path) -> N
     assert drawings["a"].picture == tmp_path / "a.png"
     assert drawings["sub/b"].picture is None
     assert drawings["sub/b"].remarks == ("nothing is drawn",)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # pycocotools 2.0.11
+def test_a_polygon_is_what_coco_s_own_library_paints(tmp_path: Path) -> None:
+    polygon = [5, 10, 21, 10, 21, 15, 5, 15]
+    thin = [25.6, 2.2, 25.9, 2.2, 25.9, 13.8, 25.6, 13.8]
+    images = [{"file_name": "a.png", "height": 20, "width": 30, "id": 7}]
+    save_picture(tmp_path / "a.png", (20, 30))
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(content([annotation(1, 3, [polygon])], images=images)))
+    label = imported("coco", path)["a"]
+    theirs = reference.decode(reference.frPyObjects([polygon], 20, 30))[..., 0]
+    np.testing.assert_array_equal(label == 1, theirs == 1)
+    assert (label[10:15, 5:21] == 1).all()
+    assert (label == 1).sum() == 80
+    # A stroke as a polygon that holds no centre is still there.
+    path.write_text(json.dumps(content([annotation(1, 3, [thin])], images=images)))
+    label = imported("coco", path)["a"]
+    assert np.argwhere(label == 1).tolist() == [[row, 25] for row in range(2, 14)]
+
+
+def test_the_picture_has_the_folder_and_the_suffix_that_are_stated(tmp_path: Path) -> None:
+    path = write(tmp_path, content())
+    save_picture(tmp_path / "a.jpg", (6, 8))
+    save_picture(tmp_path / "other/b.png", (6, 8))
+    drawings, _ = read_all("coco", path)
+    assert drawings["a"].picture == tmp_path / "a.png"
+    assert drawings["sub/b"].picture is None
 
 
 def test_later_annotations_cover_earlier_ones(tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ def test_every_kind_of_shape_is_painted_by_its_z_order(tmp_path: Path, kind: str
         [2, 2, 2, 2, u, u, u, 1],
         [u, u, u, u, u, u, 2, 1],
         [u, u, u, u, u, u, u, u],
-        [1, 1, u, 2, 2, 2, u, u],
-        [1, 1, u, 2, 2, 2, u, 0],
-        [u, u, u, 2, 2, 2, u, 0],
+        [1, 1, u, 2, 2, u, u, u],
+        [1, 1, u, 2, 2, u, u, 0],
+        [u, u, u, u, u, u, u, 0],
     ]
     assert imported("cvat", tmp_path, raster=THIN)["set/a"].tolist() == expected
     drawings, classes = read_all("cvat", tmp_path)
@@ -114,6 +114,22 @@ def test_boxes_and_ellipses_may_be_turned(tmp_path: Path) -> None:
     assert (label[9:11, :8] == 255).all()
     assert (label[4:16, 29:31] == 1).all()
     assert (label[9:11, 33:] == 255).all()
+
+
+def test_a_polygon_of_whole_corners_is_the_box(tmp_path: Path) -> None:
+    box = '<box label="cell" xtl="1.00" ytl="2.00" xbr="7.00" ybr="5.00" z_order="0"/>'
+    polygon = '<polygon label="cell" points="1.00,2.00;7.00,2.00;7.00,5.00;1.00,5.00"/>'
+    label = imported("cvat", write(tmp_path, xml(polygon)))["set/a"]
+    assert (label == 2).sum() == 18
+    np.testing.assert_array_equal(label, imported("cvat", write(tmp_path, xml(box)))["set/a"])
+
+
+def test_the_picture_has_the_folder_and_the_suffix_that_are_stated(tmp_path: Path) -> None:
+    write(tmp_path, xml())
+    save_picture(tmp_path / "images/set/a.jpg", (6, 8))
+    assert read_all("cvat", tmp_path)[0]["set/a"].picture == tmp_path / "images/set/a.png"
+    (tmp_path / "images/set").rename(tmp_path / "images/other")
+    assert read_all("cvat", tmp_path)[0]["set/a"].picture is None
 
 
 def test_without_labels_the_names_are_collected(tmp_path: Path) -> None:

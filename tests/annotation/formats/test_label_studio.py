@@ -120,7 +120,7 @@ def test_every_kind_of_region_is_painted_in_its_place(tmp_path: Path) -> None:
     }
     assert drawn == {
         0: [(4, 10), (4, 11), (5, 10), (5, 11), (8, 0), (8, 2), (9, 0), (9, 1), (9, 2)],
-        1: [(0, 0), (4, 4), *((row, column) for row in (4, 5, 6) for column in (6, 7, 8)), (9, 19)],
+        1: [(0, 0), (4, 4), *((row, column) for row in (4, 5) for column in (6, 7)), (9, 19)],
         2: [(0, 10), (0, 12), (0, 13), (0, 14), (1, 14), (2, 14), (9, 10), (9, 11)],
     }
     drawings, classes = read_all("label_studio", path)
@@ -157,8 +157,8 @@ def test_rectangles_and_ellipses_may_be_turned(tmp_path: Path) -> None:
     [
         "/data/upload/1/6e1f0a3c-a.png",
         "/data/upload/a.png",
-        "/data/local-files/?d=some%20set/a.png",
-        "/data/local-files/?d=C:\\set\\a.png",
+        "/data/local-files/?d=a.png",
+        "https://host/ls/data/local-files/?d=a.png",
         "s3://bucket/folder/a.png",
         "https://host:8080/b/a.png?signature=x/y.jpg#z.png",
         "a.png",
@@ -169,6 +169,28 @@ def test_pictures_are_found_by_the_last_part_of_their_address(
 ) -> None:
     drawing = read_all("label_studio", write(tmp_path, task(data={"n": 3, "img": reference})))[0]
     assert drawing["a"].picture == tmp_path / "a.png"
+
+
+@pytest.mark.parametrize("path", ["day%201/a.png", "day 1\\a.png", "day 1/6e1f0a3c-a.png"])
+def test_local_files_keep_their_folders(tmp_path: Path, path: str) -> None:
+    export = write(tmp_path, task(*RESULTS, data={"img": f"/data/local-files/?d={path}"}))
+    name = "day 1/6e1f0a3c-a" if "-" in path else "day 1/a"
+    drawing = read_all("label_studio", export)[0][name]
+    assert drawing.picture == (None if "-" in path else tmp_path / "a.png")
+    own = save_picture(tmp_path / f"images/{name}.png", (10, 20))
+    assert read_all("label_studio", export)[0][name].picture == own
+
+
+def test_a_picture_of_another_folder_is_not_taken(tmp_path: Path) -> None:
+    save_picture(tmp_path / "ward1/img.jpg", (10, 20))
+    export = write(tmp_path, task(*RESULTS, data={"img": "/data/local-files/?d=ward2/img.jpg"}))
+    assert read_all("label_studio", export)[0]["ward2/img"].picture is None
+
+
+def test_the_suffix_that_is_stated_is_taken(tmp_path: Path) -> None:
+    export = write(tmp_path, task())
+    save_picture(tmp_path / "a.jpg", (10, 20))
+    assert read_all("label_studio", export)[0]["a"].picture == tmp_path / "a.png"
 
 
 def test_a_picture_that_really_has_eight_such_characters_keeps_them(tmp_path: Path) -> None:
@@ -246,6 +268,9 @@ POINT = {"x": 1, "y": 1, "width": 1}
         (task(data={"text": "hello"}, file_upload=None), r"task 1: data names no picture"),
         (task(data={"image": "http://[/a.png"}, file_upload=None), r"data names no picture"),
         (task(data={"image": "a\x00.png"}), r"task 1: picture name 'a\\x00.png' is not a relative"),
+        (task(data={"i": "/data/local-files/?d=../a.png"}), r"name '../a.png' is not a relative"),
+        (task(data={"i": "/data/local-files/?d=/x/a.png"}), r"name '/x/a.png' is not a relative"),
+        (task(data={"i": "/data/local-files/?d=C:\\a.png"}), r"name 'C:.*a.png' is not a relative"),
         (task(annotations=None), r"task 1: annotations is None; expected a list"),
         (task(annotations=[3]), r"task 1: annotations\[0\] is 3; expected key"),
         (task(annotations=[{}]), r"task 1: result is None; expected a list"),
@@ -314,13 +339,16 @@ def test_labels_come_back_as_they_were(
     rows = st.lists(st.sampled_from([0, 1, 2, 255]), min_size=9, max_size=9)
     label = np.array(data.draw(st.lists(rows, min_size=1, max_size=7)), np.uint8)
     folder = tmp_path_factory.mktemp("label_studio")
-    target = exported("label_studio", {"a": label, "b/ö 1": label.T}, classes, folder)
+    labels = {"a": label, "b/ö 1": label.T, "c/ö 1": label[::-1]}
+    target = exported("label_studio", labels, classes, folder)
     drawings, found = read_all("label_studio", target, Options(images=folder / "images"))
     assert found == classes
-    assert drawings["ö 1"].picture == folder / "images/b/ö 1.png"
+    assert {name: drawing.picture for name, drawing in drawings.items()} == {
+        name: folder / f"images/{name}.png" for name in labels
+    }
     back = imported("label_studio", target, Options(images=folder / "images"))
-    np.testing.assert_array_equal(back["a"], label)
-    np.testing.assert_array_equal(back["ö 1"], label.T)
+    for name, drawn in labels.items():
+        np.testing.assert_array_equal(back[name], drawn)
 
 
 def test_tasks_are_written_as_label_studio_imports_them(tmp_path: Path) -> None:

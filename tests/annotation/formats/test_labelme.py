@@ -86,9 +86,9 @@ def test_every_kind_of_shape_is_painted_in_its_place(tmp_path: Path) -> None:
         [1, 1, 1, 1, u, 1, u, 1],
         [u, u, u, u, u, 1, u, u],
         [u, u, u, u, u, u, u, 1],
-        [2, 2, u, 2, 2, 2, 0, u],
-        [2, 2, u, 2, 2, 2, u, 0],
-        [u, u, u, 2, 2, 2, u, 0],
+        [2, 2, u, 2, 2, u, 0, u],
+        [2, 2, u, 2, 2, u, u, 0],
+        [u, u, u, u, u, u, u, 0],
     ]
     assert imported("labelme", tmp_path, raster=THIN)["a"].tolist() == expected
     drawings, classes = read_all("labelme", tmp_path)
@@ -110,13 +110,13 @@ def test_circles_turned_rectangles_and_old_polygons(tmp_path: Path) -> None:
         tmp_path,
         shape("a", "circle", [[4, 3], [4, 1]]),
         shape("b", "oriented_rectangle", [[0.5, 0.5], [1.5, 0.5], [1.5, 1.5], [0.5, 1.5]]),
-        shape("c", None, [[6.5, 4.5], [7.5, 4.5], [7.5, 5.5]]),
+        shape("c", None, [[6.6, 4.4], [8, 4.4], [8, 5.8]]),
     )
     label = imported("labelme", tmp_path, raster=THIN)["a"]
     assert (label[2:4, 3:5] == 1).all()
     assert label[0, 3] == 255
-    assert (label[:2, :2] == 2).all()
-    assert label[5, 7] == 3
+    assert np.argwhere(label == 2).tolist() == [[0, 0]]
+    assert np.argwhere(label == 3).tolist() == [[4, 7]]
 
 
 def test_the_picture_is_found_by_the_last_part_of_its_path(tmp_path: Path) -> None:
@@ -149,6 +149,60 @@ def test_the_picture_in_the_file_is_used_where_there_is_no_other(tmp_path: Path)
     drawing = read_all("labelme", path)[0]["a"]
     np.testing.assert_array_equal(drawing.picture, pixels)
     assert drawing.size == (6, 8)
+
+
+def test_a_polygon_of_whole_corners_is_the_rectangle(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    corners = [[1, 2], [7, 2], [7, 5], [1, 5]]
+    write(tmp_path, shape("cell", "polygon", corners))
+    write(tmp_path / "x", shape("cell", "rectangle", [corners[0], corners[2]]))
+    labels = imported("labelme", tmp_path)
+    assert (labels["a"] == 1).sum() == 18
+    np.testing.assert_array_equal(labels["a"], labels["x/a"])
+
+
+def test_a_picture_of_another_folder_is_not_taken(tmp_path: Path) -> None:
+    for folder in ("A", "B"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, name="img 1", imagePath="img 1.png")
+    (tmp_path / "A/img 1.png").unlink()
+    drawings, _ = read_all("labelme", tmp_path)
+    assert drawings["A/img 1"].picture is None
+    assert drawings["B/img 1"].picture == tmp_path / "B/img 1.png"
+
+
+def test_the_picture_in_the_file_is_preferred_to_one_elsewhere(tmp_path: Path) -> None:
+    path = write(tmp_path, imageData=png(np.zeros((6, 8))))
+    (tmp_path / "a.png").unlink()
+    elsewhere = save_picture(tmp_path / "old/a.png", (6, 8))
+    assert isinstance(read_all("labelme", tmp_path)[0]["a"].picture, np.ndarray)
+    options = Options(images=tmp_path / "old")
+    assert read_all("labelme", tmp_path, options)[0]["a"].picture == elsewhere
+    path.write_text(json.dumps(content()))
+    assert read_all("labelme", tmp_path)[0]["a"].picture == elsewhere
+
+
+def test_the_way_from_the_file_to_its_picture_is_followed_within_the_folder(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder / "json").mkdir(parents=True)
+        stated = "..\\photos\\a.png" if folder == "x" else "../photos/a.png"
+        path = write(tmp_path / folder / "json", imagePath=stated)
+        path.with_suffix(".png").unlink()
+        save_picture(tmp_path / folder / "photos/a.png", (6, 8))
+    assert {
+        name: drawing.picture for name, drawing in read_all("labelme", tmp_path)[0].items()
+    } == {
+        "x/json/a": tmp_path / "x/photos/a.png",
+        "y/json/a": tmp_path / "y/photos/a.png",
+    }
+
+
+def test_the_suffix_that_is_stated_is_taken(tmp_path: Path) -> None:
+    write(tmp_path)
+    other = save_picture(tmp_path / "a.jpg", (6, 8))
+    assert read_all("labelme", tmp_path)[0]["a"].picture == tmp_path / "a.png"
+    (tmp_path / "a.png").unlink()
+    assert read_all("labelme", tmp_path)[0]["a"].picture == other
 
 
 def test_unknown_classes_are_named_or_left_out(tmp_path: Path) -> None:

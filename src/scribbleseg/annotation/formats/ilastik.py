@@ -69,7 +69,9 @@ def find(source: Path, options: Options) -> Found:
         for image in project["images"]:
             place = _image_place(path, image["filePath"], image["nickname"])
             name = file_id(str(path), f"{place.name}.ilp")
-            picture = pictures(place.as_posix().lstrip("/"))
+            # Folders of the machine where it was drawn may be called otherwise here.
+            where, suffix = place.as_posix().lstrip("/"), Path(image["filePath"]).suffix
+            picture = pictures(where, suffix) or pictures(place.name, suffix)
             if picture is None:
                 lost.append(image["filePath"])
             entries.append(Entry(name, path, picture, {"labels": list(labels), **image}))

@@ -7,7 +7,7 @@ other keys, such as ``rank``, are left alone.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,8 @@ def find(source: Path, options: Options) -> Found:
                 raise DataError(
                     f"{path}: {shown(key)} has {len(points)} points; at most {MOST_POINTS}"
                 )
-            entries.append(Entry(name, path, pictures(name), points))
+            suffix = PurePosixPath(key).suffix if is_file else ""
+            entries.append(Entry(name, path, pictures(name, suffix), points))
             for at, point in enumerate(points, 1):
                 value = _class(f"{path}: {shown(key)}, point {at}", point)
                 if isinstance(value, str):
