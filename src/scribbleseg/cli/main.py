@@ -33,6 +33,7 @@ COMMANDS = {
     ),
     "simulate": ("derived", "draw scribbles into a dataset's masks"),
     "perturb": ("derived", "shorten or drop the scribbles of a dataset"),
+    "robustness": ("robustness", "train with shorter and with fewer strokes; a table and a plot"),
     "distance": ("derived", "write a dataset's distance maps"),
     "check": ("check", "audit a dataset before training on it"),
     "evaluate": ("evaluate", "compare two folders of label images, whoever made them"),
