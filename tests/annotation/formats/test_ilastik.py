@@ -12,6 +12,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.imported import errors_for_the_user
 
 from scribbleseg.annotation import voc_palette
 from scribbleseg.annotation.formats import Classes, Entry, Options
@@ -305,10 +306,8 @@ def test_a_damaged_project_costs_a_data_error_at_most(
     for place in rng.integers(len(content), size=1 + 9 * seed):
         content[place] ^= 1 << rng.integers(8)
     path.write_bytes(content)
-    try:
+    with errors_for_the_user("p.ilp"):
         assert read_all(path)[0].size
-    except DataError as error:
-        assert "p.ilp" in str(error)  # noqa: PT017
 
 
 TEXT = st.sampled_from(["", "a.png", "x/b.tif", "../c", "[0:1,0:1,0:1]", "[5:2]", axistags("yxc")])
@@ -336,9 +335,7 @@ def test_any_texts_cost_a_data_error_at_most(
     }
     image = {"filePath": "a", "nickname": "n", "axisorder": "", "axistags": tags, "shape": shape}
     image |= {**changes, "blocks": [block], "labels": ["cell"]}
-    try:
+    with errors_for_the_user("p.ilp"):
         ilastik_module._image_place(Path("p.ilp"), image["filePath"], image["nickname"])
         drawings = FORMAT.read(Entry("a", Path("p.ilp"), None, image), Options(CLASSES))
         assert all(drawing.label is not None for drawing in drawings)
-    except DataError as error:
-        assert "p.ilp" in str(error)  # noqa: PT017

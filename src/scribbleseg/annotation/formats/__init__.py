@@ -3,10 +3,6 @@
 A module defines ``FORMAT``. Libraries that only one format needs are imported when it is used.
 """
 
-import difflib
-import importlib
-import pkgutil
-
 from scribbleseg.annotation.formats.format import (
     Classes,
     Entry,
@@ -16,6 +12,7 @@ from scribbleseg.annotation.formats.format import (
     Options,
 )
 from scribbleseg.errors import ConfigError
+from scribbleseg.named_module import load_named_module, module_names
 
 __all__ = [
     "Classes",
@@ -35,9 +32,7 @@ def format_names() -> list[str]:
     >>> "labelme" in format_names()
     True
     """
-    return sorted(
-        module.name for module in pkgutil.iter_modules(__path__) if module.name != "format"
-    )
+    return [name for name in module_names(__path__) if name != "format"]
 
 
 def load_format(name: str) -> Format:
@@ -50,16 +45,7 @@ def load_format(name: str) -> Format:
         ConfigError: There is no such format.
     """
     known = format_names()
-    if name not in known and "." not in name:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigError(
-            f"no format {name!r}; {hint}known: {', '.join(known)}, or a module path a.b.c"
-        )
-    try:
-        module = importlib.import_module(f"{__name__}.{name}" if name in known else name)
-    except ImportError as error:
-        raise ConfigError(f"format: cannot import {name!r} ({error})") from None
+    module = load_named_module("format", "format", name, __name__, known)
     found = getattr(module, "FORMAT", None)
     if not isinstance(found, Format):
         raise ConfigError(f"format: module {name!r} defines no FORMAT")

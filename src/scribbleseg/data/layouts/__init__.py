@@ -4,14 +4,12 @@ A module defines ``LAYOUT``, or ``read_layout(root)`` where the layout depends o
 folder.
 """
 
-import difflib
-import importlib
 import os
-import pkgutil
 from pathlib import Path
 
 from scribbleseg.data.layout import Layout, find_root
 from scribbleseg.errors import ConfigError
+from scribbleseg.named_module import load_named_module, module_names
 
 __all__ = ["layout_called_like", "layout_names", "load_layout"]
 
@@ -22,7 +20,7 @@ def layout_names() -> list[str]:
     >>> "acdc" in layout_names()
     True
     """
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return module_names(__path__)
 
 
 def layout_called_like(dataset: str) -> str:
@@ -48,17 +46,7 @@ def load_layout(name: str, root: str) -> tuple[Layout, Path]:
         DataError: The dataset's own description is wrong.
     """
     known = layout_names()
-    if name not in known and "." not in name:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigError(
-            f"data.layout: no layout {name!r}; {hint}known: {', '.join(known)}, or a module path "
-            "a.b.c"
-        )
-    try:
-        module = importlib.import_module(f"{__name__}.{name}" if name in known else name)
-    except ImportError as error:
-        raise ConfigError(f"data.layout: cannot import {name!r} ({error})") from None
+    module = load_named_module("data.layout", "layout", name, __name__, known)
     if hasattr(module, "read_layout"):
         folder = find_root(root, os.environ)
         layout = module.read_layout(folder)

@@ -3,12 +3,9 @@
 A module defines ``LAYOUT``.
 """
 
-import difflib
-import importlib
-import pkgutil
-
 from scribbleseg.errors import ConfigError
 from scribbleseg.exchange.checkpoint_layout import CheckpointLayout
+from scribbleseg.named_module import load_named_module, module_names
 
 __all__ = ["checkpoint_layout_names", "load_checkpoint_layout"]
 
@@ -19,7 +16,7 @@ def checkpoint_layout_names() -> list[str]:
     >>> "csp_unet" in checkpoint_layout_names()
     True
     """
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return module_names(__path__)
 
 
 def load_checkpoint_layout(name: str) -> CheckpointLayout:
@@ -32,16 +29,7 @@ def load_checkpoint_layout(name: str) -> CheckpointLayout:
         ConfigError: There is no such layout.
     """
     known = checkpoint_layout_names()
-    if name not in known and "." not in name:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigError(
-            f"--layout: no layout {name!r}; {hint}known: {', '.join(known)}, or a module path a.b.c"
-        )
-    try:
-        module = importlib.import_module(f"{__name__}.{name}" if name in known else name)
-    except ImportError as error:
-        raise ConfigError(f"--layout: cannot import {name!r} ({error})") from None
+    module = load_named_module("--layout", "layout", name, __name__, known)
     layout = getattr(module, "LAYOUT", None)
     if not isinstance(layout, CheckpointLayout):
         raise ConfigError(f"--layout: module {name!r} defines no LAYOUT")

@@ -3,12 +3,9 @@
 A module defines ``PREPARATION``.
 """
 
-import difflib
-import importlib
-import pkgutil
-
 from scribbleseg.data.preparation.preparation import Preparation
 from scribbleseg.errors import ConfigError
+from scribbleseg.named_module import load_named_module, module_names
 
 __all__ = ["load_preparation", "preparation_names"]
 
@@ -19,7 +16,7 @@ def preparation_names() -> list[str]:
     >>> "voc" in preparation_names()
     True
     """
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return module_names(__path__)
 
 
 def load_preparation(name: str) -> Preparation:
@@ -32,16 +29,7 @@ def load_preparation(name: str) -> Preparation:
         ConfigError: There is no such dataset.
     """
     known = preparation_names()
-    if name not in known and "." not in name:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigError(
-            f"no dataset {name!r}; {hint}known: {', '.join(known)}, or a module path a.b.c"
-        )
-    try:
-        module = importlib.import_module(f"{__name__}.{name}" if name in known else name)
-    except ImportError as error:
-        raise ConfigError(f"prepare: cannot import {name!r} ({error})") from None
+    module = load_named_module("prepare", "dataset", name, __name__, known)
     found = getattr(module, "PREPARATION", None)
     if not isinstance(found, Preparation):
         raise ConfigError(f"prepare: module {name!r} defines no PREPARATION")
