@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from scribbleseg.annotation.file_hash import sha256_of
 from scribbleseg.errors import CheckpointError, ConfigError
 from scribbleseg.exchange import ModelDescription, initialise, save_folder
 from scribbleseg.exchange.model_folder import read_folder
-from scribbleseg.exchange.weight_file import sha256_of
 from scribbleseg.networks import PlainUNet
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from scribbleseg.annotation.file_hash import sha256_of
 from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.image_file import verify_image
 from scribbleseg.cli.console import plain_console, say
@@ -19,7 +20,7 @@ from scribbleseg.data.pseudo_labels import label_path
 from scribbleseg.data.tags import TagSource
 from scribbleseg.errors import ConfigError, DataError, RunError
 from scribbleseg.inference import LabelWriter, PseudoLabelWriter
-from scribbleseg.inference.label_folder import LabelFolder, sha256_of
+from scribbleseg.inference.label_folder import LabelFolder
 from scribbleseg.recipes.checkpoint import load_weights
 from scribbleseg.recipes.pseudo_label_scores import score_pseudo_labels
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from scribbleseg.annotation.id_list import read_list, some
 from scribbleseg.annotation.image_file import IMAGE_SUFFIXES, ImageMode, count_pages
 from scribbleseg.annotation.label_image import Color
-from scribbleseg.data.preparation.production import made_with
+from scribbleseg.data.preparation.manifest import made_with
 from scribbleseg.errors import ConfigError, DataError
 
 __all__ = [

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from scribbleseg.annotation.file_hash import sha256_of
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.errors import CheckpointError, ConfigError
 from scribbleseg.exchange.config_file import ConfigFile, config_text, read_config
@@ -20,7 +21,7 @@ from scribbleseg.exchange.network_builder import (
     shape_differences,
     shapes_of,
 )
-from scribbleseg.exchange.weight_file import read_safetensors, sha256_of
+from scribbleseg.exchange.weight_file import read_safetensors
 
 __all__ = [
     "CONFIG",
@@ -129,7 +130,10 @@ def check_files(folder: Path) -> ConfigFile:
         CheckpointError: One is missing or damaged, or the weights are not those it describes.
     """
     config = read_config(folder / CONFIG)
-    found = sha256_of(folder / WEIGHTS)
+    try:
+        found = sha256_of(folder / WEIGHTS)
+    except OSError as error:
+        raise CheckpointError(f"{folder / WEIGHTS}: cannot be read ({error.strerror})") from None
     if found != config.sha256:
         raise CheckpointError(
             f"{folder / WEIGHTS}: is not the file that {CONFIG} describes (sha256 {found[:12]}... "

@@ -1,7 +1,6 @@
 """Reading tensors from files that anybody may have written; nothing in them is ever executed."""
 
 import argparse
-import hashlib
 import pickle
 import re
 import zipfile
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from scribbleseg.errors import CheckpointError
 
-__all__ = ["read_safetensors", "read_torch_file", "sha256_of", "tensors_of"]
+__all__ = ["read_safetensors", "read_torch_file", "tensors_of"]
 
 NUMBER_OF_NUMPY: Any = np.float64(0).__reduce__()[0]
 ARRAY_OF_NUMPY: Any = np.zeros(0).__reduce__()[0]
@@ -32,19 +31,6 @@ HARMLESS: list[Any] = [
     *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
 ]
 """What training scripts store beside the weights (options, best scores): data, not code."""
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file, hexadecimal.
-
-    Raises:
-        CheckpointError: It cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """A folder of label images that can be gone on with: what made it, and what is done."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from scribbleseg.annotation.whole_file import remove_unfinished, whole_file
 from scribbleseg.errors import RunError
 
-__all__ = ["MANIFEST", "LabelFolder", "sha256_of"]
+__all__ = ["MANIFEST", "LabelFolder"]
 
 MANIFEST = "manifest.json"
 
@@ -81,9 +80,3 @@ class LabelFolder:
     def _write(self, content: Mapping[str, Any]) -> None:
         with whole_file(self.path / MANIFEST, durable=True) as unfinished:
             unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

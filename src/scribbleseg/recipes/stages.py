@@ -15,6 +15,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from scribbleseg.annotation.file_hash import sha256_of
 from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.errors import Interrupted, RunError
@@ -153,13 +154,11 @@ class Plan:
         result = folder / OUTPUTS[stage.command]
         if not result.is_file():
             raise RunError(f"{result}: stage {stage.name!r} ended without this result")
-        with result.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         record = {
             "stage": stage.name,
             "arguments": stage.arguments(folder),
             "inputs": inputs,
-            "result": digest,
+            "result": sha256_of(result),
             "seconds": round(seconds, 1),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }

@@ -21,7 +21,8 @@ from scribbleseg.data.preparation import (
     preparation_names,
     prepare,
 )
-from scribbleseg.data.preparation.production import MANIFEST, Crew
+from scribbleseg.data.preparation.manifest import MANIFEST
+from scribbleseg.data.preparation.production import Crew
 from scribbleseg.errors import ConfigError, DataError, RunError
 
 BUILDERS = {

@@ -15,7 +15,8 @@ import pytest
 
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.data.preparation import production
-from scribbleseg.data.preparation.production import MANIFEST, Crew, Job, Made, produce
+from scribbleseg.data.preparation.manifest import MANIFEST
+from scribbleseg.data.preparation.production import Crew, Job, Made, produce
 from scribbleseg.errors import ConfigError, DataError, RunError
 
 
@@ -263,18 +264,6 @@ def test_a_cluster_that_is_not_there(
     crew = Crew(backend="dask", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(ConfigError, match="no dask scheduler"):
         produce(tmp_path / "out", jobs_of(numbers), settings={}, crew=crew)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"5\n", b'{"settings": 5}\n', b"\xff\xfe\n", b'{"other": 1}\n'],
-)
-def test_a_damaged_manifest_is_said(numbers: Path, tmp_path: Path, content: bytes) -> None:
-    target = tmp_path / "out"
-    target.mkdir()
-    (target / MANIFEST).write_bytes(content)
-    with pytest.raises(RunError, match="is no manifest of this command"):
-        produce(target, jobs_of(numbers), settings={})
 
 
 @pytest.mark.parametrize("line", ["5", '{"job": "0"}', "[1]"])

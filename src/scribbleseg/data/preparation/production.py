@@ -14,16 +14,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from scribbleseg import __version__
 from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.whole_file import whole_file
+from scribbleseg.data.preparation.manifest import (
+    MANIFEST,
+    Line,
+    append_line,
+    hash_or_none,
+    read_manifest,
+    write_manifest,
+)
 from scribbleseg.errors import ConfigError, DataError, RunError, ScribblesegError
 
 __all__ = [
-    "MANIFEST",
     "Backend",
     "Crew",
     "Finish",
@@ -32,11 +39,9 @@ __all__ = [
     "Production",
     "Progress",
     "available_cores",
-    "made_with",
     "produce",
 ]
 
-MANIFEST = "manifest.jsonl"
 AT_THE_END = ""
 """Name under which the manifest keeps the files that are written when all jobs are done."""
 
@@ -160,7 +165,7 @@ def produce(
         raise RunError(f"{target}: is a file; choose a folder")
     lock = FolderLock(target)
     lock.check()
-    before = _read_manifest(target, settings, overwrite=overwrite)
+    before = read_manifest(target, settings, overwrite=overwrite)
     lock.acquire()
     try:
         for unfinished in target.rglob(".*.tmp"):
@@ -176,7 +181,7 @@ def produce(
             if name in known and name not in kept
         ]
         ended = [before[AT_THE_END]] if AT_THE_END in before else []
-        _write_manifest(target, header, [*kept.values(), *stale, *ended])
+        write_manifest(target, header, [*kept.values(), *stale, *ended])
         lines, failures = dict(kept), []
         pending = [job for job in jobs if job.name not in kept]
         with (
@@ -192,7 +197,7 @@ def produce(
                     gone = earlier.keys() - outcome["files"].keys()
                     _remove(target, [{"files": {file: earlier[file] for file in gone}}])
                     lines[outcome["job"]] = outcome
-                    _append(manifest, outcome)
+                    append_line(manifest, outcome)
                 progress(len(lines) + len(failures), len(jobs))
         if failures:
             raise DataError(
@@ -202,7 +207,7 @@ def produce(
         ordered = [lines[job.name] for job in jobs]
         facts = {line["job"]: line["facts"] for line in ordered}
         end, remarks = _write_end(target, finish(facts), before.get(AT_THE_END), overwrite)
-        _write_manifest(target, header, [*ordered, end])
+        write_manifest(target, header, [*ordered, end])
         return Production(
             target=target,
             made=len(pending),
@@ -212,58 +217,6 @@ def produce(
         )
     finally:
         lock.release()
-
-
-def made_with(folder: Path) -> dict[str, Any] | None:
-    """The settings with which the files of a folder were made; None if no manifest says so."""
-    try:
-        with (folder / MANIFEST).open(encoding="utf-8") as file:
-            header = json.loads(file.readline())
-    except (OSError, ValueError):
-        return None
-    settings = header.get("settings") if isinstance(header, dict) else None
-    return settings if isinstance(settings, dict) else None
-
-
-Line = dict[str, Any]
-"""Of the manifest: ``job``, ``files`` (SHA-256 by path), ``sources``, ``facts``, ``remarks``."""
-
-LINE_KEYS = ("job", "files", "sources", "facts", "remarks")
-
-
-def _read_manifest(
-    target: Path, settings: Mapping[str, Any], *, overwrite: bool
-) -> dict[str, Line]:
-    """What an earlier call made, by job; a line that was cut off by a kill is left out."""
-    path = target / MANIFEST
-    if not path.is_file():
-        if target.is_dir() and any(entry.name != "lock" for entry in target.iterdir()):
-            raise RunError(
-                f"{target}: exists and was not made by this command (no {MANIFEST}); choose "
-                "another folder"
-            )
-        return {}
-    earlier = made_with(target)
-    if earlier is None:
-        raise RunError(f"{path}: is no manifest of this command; choose another folder")
-    lines: dict[str, Line] = {}
-    for text in path.read_text(encoding="utf-8").splitlines()[1:]:
-        try:
-            line = json.loads(text)
-            lines[line["job"]] = {key: line[key] for key in LINE_KEYS}
-        except (json.JSONDecodeError, KeyError, TypeError):
-            break
-    differing = [
-        f"{key} {earlier.get(key)!r} -> {settings.get(key)!r}"
-        for key in sorted({*earlier, *settings})
-        if earlier.get(key) != settings.get(key)
-    ]
-    if differing and not overwrite:
-        raise RunError(
-            f"{target}: was made with other settings: {some(differing)}; choose another folder, or "
-            "--overwrite"
-        )
-    return lines
 
 
 def _finished(target: Path, jobs: Sequence[Job], before: Mapping[str, Line]) -> dict[str, Line]:
@@ -277,7 +230,7 @@ def _finished(target: Path, jobs: Sequence[Job], before: Mapping[str, Line]) -> 
         line = before.get(job.name)
         if line is None:
             continue
-        hashes = {file: _sha256(target / file) for file in line["files"]}
+        hashes = {file: hash_or_none(target / file) for file in line["files"]}
         changed += [
             str(target / file)
             for file, now in hashes.items()
@@ -302,7 +255,7 @@ def _remove(target: Path, lines: Iterable[Line]) -> None:
     """Remove the files of jobs that there are no longer, unless somebody has changed them."""
     for line in lines:
         for file, sha256 in line["files"].items():
-            if _sha256(target / file) == sha256:
+            if hash_or_none(target / file) == sha256:
                 (target / file).unlink()
 
 
@@ -315,7 +268,7 @@ def _write_end(
     for file, content in contents.items():
         path = target / file
         data = content.encode() if isinstance(content, str) else content
-        ours, now = hashlib.sha256(data).hexdigest(), _sha256(path)
+        ours, now = hashlib.sha256(data).hexdigest(), hash_or_none(path)
         if now not in {None, ours, earlier.get(file)} and not overwrite:
             remarks.append(f"{path}: kept as you have changed it (--overwrite replaces it)")
             files[file] = earlier.get(file, ours)
@@ -326,20 +279,6 @@ def _write_end(
     gone = {file: sha256 for file, sha256 in earlier.items() if file not in contents}
     _remove(target, [{"files": gone}])
     return {"job": AT_THE_END, "files": files, "sources": {}, "facts": {}, "remarks": []}, remarks
-
-
-def _write_manifest(target: Path, header: Mapping[str, Any], lines: Iterable[Line]) -> None:
-    with (
-        whole_file(target / MANIFEST, durable=True) as unfinished,
-        unfinished.open("w", encoding="utf-8") as file,
-    ):
-        for line in (header, *lines):
-            _append(file, line)
-
-
-def _append(manifest: TextIO, line: Mapping[str, Any]) -> None:
-    manifest.write(json.dumps(line, ensure_ascii=False) + "\n")
-    manifest.flush()
 
 
 def _signatures(job: Job) -> dict[str, Any]:
@@ -355,14 +294,6 @@ def _signatures(job: Job) -> dict[str, Any]:
     return found
 
 
-def _sha256(path: Path) -> str | None:
-    """SHA-256 of a file's content, hexadecimal; None if there is no such file."""
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _do(job: Job, target: Path) -> Line | str:
     """Do a job: its line of the manifest, or what is wrong."""
     try:
@@ -370,7 +301,7 @@ def _do(job: Job, target: Path) -> Line | str:
         made = job.make(target)
         return {
             "job": job.name,
-            "files": {file: _sha256(target / file) for file in made.files},
+            "files": {file: hash_or_none(target / file) for file in made.files},
             "sources": sources,
             "facts": json.loads(json.dumps(dict(made.facts))),
             "remarks": list(made.remarks),
