@@ -1,9 +1,8 @@
-import json
 import subprocess
 import sys
 import warnings
 import zlib
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +18,7 @@ from scribbleseg.annotation import read_label
 from scribbleseg.annotation.simulation import simulate, simulate_instances
 from scribbleseg.annotation.simulation_settings import Simulation, Style
 from scribbleseg.data.layouts.shapes import draw_sample
-from scribbleseg.errors import ConfigError, DataError
+from scribbleseg.errors import DataError
 
 STYLES = get_args(Style)
 RANDOM = ("random", "boundary", "mixed")
@@ -391,28 +390,3 @@ def test_instances_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         simulate_instances(instances, class_ids)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"style": "zigzag"}, "style: 'zigzag' is none of longest, random"),
-        ({"background": "all"}, "background: 'all' is none of skeleton, contour, none"),
-        ({"per": "image"}, "per: 'image' is none of instance, class"),
-        ({"width": 0}, r"width: 0 .* 1\.\.255"),
-        ({"width": 2.5}, r"width: 2\.5"),
-        ({"length": 1.5}, r"length: 1\.5 is no share"),
-        ({"drop": -0.1}, r"drop: -0\.1 is no share"),
-        ({"jitter": -1}, "jitter: -1 pixels; expected 0 or more"),
-        ({"smooth": float("nan")}, "smooth: nan"),
-        ({"noise": float("inf")}, "noise: inf"),
-    ],
-)
-def test_impossible_settings_are_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Simulation(**change)
-
-
-def test_settings_go_into_a_manifest() -> None:
-    simulation = Simulation("mixed", jitter=2.5, per="class")
-    assert Simulation(**json.loads(json.dumps(asdict(simulation)))) == simulation

@@ -5,11 +5,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from scribbleseg.errors import ConfigError, RunError
 
-__all__ = ["CONFIG_OPTIONS", "bundled_configs", "find_config", "flattened", "with_config"]
+__all__ = [
+    "CONFIG_OPTIONS",
+    "bundled_configs",
+    "check_same_config",
+    "find_config",
+    "flattened",
+    "with_config",
+]
 
 CONFIG_OPTIONS = ("--config", "-c")
+
+FREE_WHEN_RESUMED = ("save_every", "max_bad_steps", "data.num_workers", "data.eval_batch_size")
+"""What a resumed run may change, since no weight depends on it."""
 
 
 def bundled_configs() -> Path:
@@ -83,3 +95,27 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = value
     return flat
+
+
+def check_same_config(stored: Path, now: str) -> None:
+    """Refuse to go on with another config than the run was started with.
+
+    Args:
+        stored: The config of the run.
+        now: The config that is asked for, YAML.
+
+    Raises:
+        ConfigError: Values differ on which weights depend; the first ones are listed.
+    """
+    before = flattened(yaml.safe_load(stored.read_text(encoding="utf-8")))
+    # What the stored config lacks is an option that a later version of ours has added.
+    changed = [
+        f"{name} {before[name]!r} -> {value!r}"
+        for name, value in flattened(yaml.safe_load(now)).items()
+        if name in before and before[name] != value and name not in FREE_WHEN_RESUMED
+    ]
+    if changed:
+        raise ConfigError(
+            f"{stored}: --resume continues with the run's own config, but these values differ: "
+            f"{'; '.join(changed[:5])}; leave the options out, or start a new run"
+        )

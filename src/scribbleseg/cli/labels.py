@@ -18,6 +18,7 @@ from scribbleseg.cli.leader import is_leader
 from scribbleseg.data.layout import Record
 from scribbleseg.data.pseudo_labels import label_path
 from scribbleseg.data.tags import TagSource
+from scribbleseg.data.training_labels import read_labels
 from scribbleseg.errors import ConfigError, DataError, RunError
 from scribbleseg.inference import LabelWriter, PseudoLabelWriter
 from scribbleseg.inference.label_folder import LabelFolder
@@ -125,8 +126,11 @@ def write_pseudo_labels(cli: TrainingCLI) -> None:
     drawn = {name: path for name, path in scribbles.items() if path is not None}
     records = data.layout.evaluation_records(data.root, names)
     if is_leader():
-        data.check_labels([(drawn.get(record.name), record.image) for record in records])
-        data.check_labels([(record.mask, record.image) for record in records])
+        for files in (
+            [(drawn.get(record.name), record.image) for record in records],
+            [(record.mask, record.image) for record in records],
+        ):
+            read_labels(files, data.layout, data.root)
     cli.model.wants_confidence = True
     writer = PseudoLabelWriter(
         out,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
-import yaml
 from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -20,23 +19,17 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 import scribbleseg.methods  # short class names are found among imported classes
 import scribbleseg.networks  # noqa: F401
-from scribbleseg.cli.configs import CONFIG_OPTIONS, flattened, with_config
+from scribbleseg.cli.configs import CONFIG_OPTIONS, check_same_config, with_config
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.explain import explain
 from scribbleseg.cli.labels import add_label_arguments, predict, write_pseudo_labels
 from scribbleseg.cli.leader import is_leader, quieten
 from scribbleseg.cli.plain_words import in_plain_words
 from scribbleseg.cli.progress import LineProgress
+from scribbleseg.cli.scored_run import score_run
 from scribbleseg.data.datamodule import ScribbleDataModule
 from scribbleseg.errors import ConfigError, Interrupted
-from scribbleseg.evaluation import (
-    Example,
-    Report,
-    compare_label_images,
-    draw_examples,
-    read_volumes,
-    write_image_csv,
-)
+from scribbleseg.evaluation import Report
 from scribbleseg.inference import LabelWriter
 from scribbleseg.methods.base import SegmentationTask
 from scribbleseg.recipes.checkpoint import (
@@ -51,7 +44,6 @@ from scribbleseg.recipes.interruption import Interruption
 from scribbleseg.recipes.metrics_log import MetricsLog
 from scribbleseg.recipes.reproducibility import Reproducible
 from scribbleseg.recipes.run_folder import Mode, RunFolder
-from scribbleseg.recipes.run_page import write_run_page
 
 __all__ = ["run"]
 
@@ -73,11 +65,6 @@ OPTIONS = (
     "tags",
 )
 """What steers a command and is no part of the experiment; not stored in the run's config."""
-
-FREE_WHEN_RESUMED = ("save_every", "max_bad_steps", "data.num_workers", "data.eval_batch_size")
-"""What a resumed run may change, since no weight depends on it."""
-
-PICTURE_ROWS = 6
 
 
 def run(command: Command, argv: Sequence[str]) -> int:
@@ -274,7 +261,7 @@ class TrainingCLI(LightningCLI):
             if last is not None:
                 check_identity(self.model, read_checkpoint(last), last)
             if mode == "resume":
-                self._check_same_config()
+                check_same_config(self.run_folder.config, self._experiment())
             if last is None and self.config.initial_weights is not None:
                 # Imported here: only this reads what others have written.
                 from scribbleseg.exchange import initialise
@@ -345,49 +332,11 @@ class TrainingCLI(LightningCLI):
         self.trainer.strategy.barrier()
         if not self.trainer.is_global_zero:
             return
-        data, folder = self.datamodule, self.run_folder
-        layout = data.layout
-        records = data.evaluation_dataset("test").records
-        predictions = {
-            record.name: folder.path / "predictions" / f"{record.name}.png" for record in records
-        }
-        scribbles = {r.name: layout.scribble_path(data.root, r.name) for r in records}
-        report = compare_label_images(
-            [(record.name, predictions[record.name], record.mask) for record in records],
-            layout.class_names,
-            ignore_index=layout.ignore_index,
-            volumes=read_volumes(data.root / layout.volumes) if layout.volumes else (),
-            scribbles={name: path for name, path in scribbles.items() if path is not None},
-        )
-        examples = [
-            Example(
-                name=r.name,
-                image=r.image,
-                scribble=scribbles[r.name],
-                prediction=predictions[r.name],
-                mask=r.mask,
-            )
-            for r in records
-        ]
-        picture = folder.path / "report" / "test.png"
-        draw_examples(
-            picture,
-            examples[:: max(1, len(examples) // PICTURE_ROWS)][:PICTURE_ROWS],
-            layout.class_names,
-            layout.palette,
-            title=(
-                f"{layout.name}, {type(self.model).__name__}: mean IoU {report.scores.miou:.3f} "
-                f"on {report.images} images"
-            ),
-        )
-        self._publish("test", report)
-        write_image_csv(folder.path / "per_image.csv", report)
-        page = write_run_page(
-            folder,
-            report,
-            examples,
-            layout,
+        picture, page = score_run(
+            self.run_folder,
+            self.datamodule,
             self.model,
+            lambda report: self._publish("test", report),
             checkpoint=self.tested,
             steps=steps,
             config=self._experiment(),
@@ -433,25 +382,6 @@ class TrainingCLI(LightningCLI):
             config.pop(name, None)
         text: str = self.parser.dump(config, skip_none=False, skip_validation=True, format="yaml")
         return text
-
-    def _check_same_config(self) -> None:
-        """A resumed run goes on with the config it was started with."""
-        before, now = (
-            flattened(yaml.safe_load(text))
-            for text in (self.run_folder.config.read_text(encoding="utf-8"), self._experiment())
-        )
-        # What the stored config lacks is an option that a later version of ours has added.
-        changed = [
-            f"{name} {before[name]!r} -> {value!r}"
-            for name, value in now.items()
-            if name in before and before[name] != value and name not in FREE_WHEN_RESUMED
-        ]
-        if changed:
-            raise ConfigError(
-                f"{self.run_folder.config}: --resume continues with the run's own config, but "
-                f"these values differ: {'; '.join(changed[:5])}; leave the options out, or start a "
-                "new run"
-            )
 
     def _default_run(self) -> str:
         config = self.config.config

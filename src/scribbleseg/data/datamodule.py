@@ -1,20 +1,18 @@
 """The data of a run: reads the layout, checks every file once, makes the loaders."""
 
 import logging
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import lightning as L
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from scribbleseg.annotation.audit import LabelAudit, audit_labels
+from scribbleseg.annotation.audit import LabelAudit
 from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.image_file import image_size
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
@@ -22,11 +20,12 @@ from scribbleseg.data.distance_maps import (
     DistanceMap,
     check_stored_maps,
     scale_or_folder,
-    with_stored_maps,
+    with_maps,
 )
-from scribbleseg.data.layout import Record, Supervision, find_pictures, with_scribbles
+from scribbleseg.data.layout import Record, find_pictures, with_scribbles
 from scribbleseg.data.layouts import load_layout
-from scribbleseg.data.normalisation import Normalisation
+from scribbleseg.data.loader_worker import begin_worker
+from scribbleseg.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, Normalisation
 from scribbleseg.data.pseudo_labels import find_pseudo_label_folder, with_pseudo_labels
 from scribbleseg.data.sample import (
     Batch,
@@ -37,18 +36,14 @@ from scribbleseg.data.sample import (
     training_collate,
 )
 from scribbleseg.data.sampler import EpochSampler
-from scribbleseg.data.supervision import KINDS, read_supervision
-from scribbleseg.data.tags import TagsFromLabels, TagSource, tags_of
+from scribbleseg.data.supervision import find_supervision
+from scribbleseg.data.tags import TagSource, tags_from, tags_of
+from scribbleseg.data.training_labels import judge_training_labels, read_labels
 from scribbleseg.errors import ConfigError, DataError
 
 __all__ = ["ScribbleDataModule", "batches_drawn"]
 
 log = logging.getLogger(__name__)
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-SECONDS_TO_SAVE = 30
-"""How long a loader worker outlives a SIGTERM; batch systems kill the whole run after as much."""
 
 
 class ScribbleDataModule(L.LightningDataModule):
@@ -224,18 +219,15 @@ class ScribbleDataModule(L.LightningDataModule):
         """The training images, read from the lists once."""
         if self._train is None:
             names = self.names("train")
-            records = self.layout.records(self.root, names, self._kinds())
+            records = self.layout.records(
+                self.root, names, find_supervision(self.supervision, self.root)
+            )
             tagged = [record.name for record in records if record.supervision == "tags"]
             tags = tags_of(self.layout, self.root, tagged) if tagged else {}
             if self.pseudo_labels is not None:
                 folder = find_pseudo_label_folder(self.pseudo_labels, self.root)
                 records = with_pseudo_labels(records, folder)
-            scales: dict[DistanceMap, float] = {}
-            for key, source in self.distance_maps.items():
-                if isinstance(source, str):
-                    records = with_stored_maps(records, key, source, self.root)
-                else:
-                    scales[key] = source
+            records, scales = with_maps(records, self.distance_maps, self.root)
             self._train = ScribbleDataset(
                 records,
                 self.layout,
@@ -293,41 +285,12 @@ class ScribbleDataModule(L.LightningDataModule):
             (r.mask if r.supervision == "mask" else r.scribble, r.image)
             for r in self.train_dataset().records
         ]
-        audit = self.check_labels(files)
+        audit = read_labels(files, self.layout, self.root)
         if self.pseudo_labels is not None:
-            self.check_labels([(r.pseudo_label, r.image) for r in self.train_dataset().records])
-        check_stored_maps(
-            [
-                (path, record.image)
-                for record in self.train_dataset().records
-                for path in (record.scribble_distance, record.pseudo_distance)
-                if path is not None
-            ]
-        )
-        if audit.empty and not self.allow_empty:
-            empty = [str(path) for path in audit.empty]
-            raise DataError(
-                f"nothing is drawn in {len(empty)} of {audit.images} label images: {some(empty)}; "
-                "draw strokes, declare the images "
-                "'tags' only, or set --data.allow_empty true"
-            )
-        if audit.images and audit.pixels[0] == 0:
-            raise DataError(
-                f"class {self.class_names[0]!r} (index 0) is never drawn in {audit.images} label "
-                "images, so that nothing would "
-                "teach the network what is not an object; draw background strokes in some images"
-            )
-        for name, count in zip(self.class_names, audit.pixels, strict=True):
-            if audit.images and count == 0:
-                log.warning(
-                    "class %r is never drawn in the training set; it cannot be learned", name
-                )
-        if audit.images:
-            log.info(
-                "%d label images, %.2f %% of the pixels labelled",
-                audit.images,
-                100 * audit.labelled_fraction,
-            )
+            files = [(r.pseudo_label, r.image) for r in self.train_dataset().records]
+            read_labels(files, self.layout, self.root)
+        check_stored_maps(self.train_dataset().records)
+        judge_training_labels(audit, self.class_names, allow_empty=self.allow_empty)
         self.audit = audit
         return audit
 
@@ -339,26 +302,9 @@ class ScribbleDataModule(L.LightningDataModule):
                 a value out of range.
         """
         if split not in self._checked:
-            self.check_labels([(r.mask, r.image) for r in self.evaluation_dataset(split).records])
+            files = [(r.mask, r.image) for r in self.evaluation_dataset(split).records]
+            read_labels(files, self.layout, self.root)
             self._checked.add(split)
-
-    def check_labels(self, files: Sequence[tuple[Path | None, Path]]) -> LabelAudit:
-        """Read label images and their pictures once.
-
-        Raises:
-            DataError: One is unreadable, of another size, or has a value out of range.
-        """
-        audit = audit_labels(
-            files,
-            num_classes=len(self.class_names),
-            ignore_index=self.ignore_index,
-            image_mode=self.layout.image_mode,
-        )
-        if audit.problems:
-            others = len(audit.problems) - 1
-            more = f" ({others} more: scribbleseg check {self.root})" if others else ""
-            raise DataError(audit.problems[0] + more)
-        return audit
 
     def make_sampler(self) -> EpochSampler:
         """The order of this process's training samples.
@@ -390,7 +336,7 @@ class ScribbleDataModule(L.LightningDataModule):
             collate_fn=training_collate,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_begin_worker,
+            worker_init_fn=begin_worker,
         )
 
     def val_dataloader(self) -> Any:
@@ -438,7 +384,7 @@ class ScribbleDataModule(L.LightningDataModule):
             num_workers=self.num_workers,
             collate_fn=evaluation_collate,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_begin_worker,
+            worker_init_fn=begin_worker,
         )
 
     def _process(self) -> tuple[int, int]:
@@ -447,28 +393,8 @@ class ScribbleDataModule(L.LightningDataModule):
         )
 
     def _evaluation_tags(self, records: Sequence[Record]) -> Mapping[str, Tensor] | None:
-        source = self.evaluation_tags
-        if source == "none":
-            return None
         names = [record.name for record in records]
-        if source == "file":
-            return tags_of(self.layout, self.root, names)
-        if source == "mask":
-            evaluation = self.layout.evaluation_records(self.root, names)
-            paths = {record.name: record.mask for record in evaluation}
-        else:
-            paths = {name: self.layout.scribble_path(self.root, name) for name in names}
-        return TagsFromLabels(paths, num_classes=len(self.class_names))
-
-    def _kinds(self) -> Mapping[str, Supervision] | Supervision:
-        if self.supervision in KINDS:
-            return self.supervision
-        beside_us, beside_data = Path(self.supervision), self.root / self.supervision
-        if not (beside_us.is_file() or beside_data.is_file()):
-            raise ConfigError(
-                f"data.supervision: {self.supervision!r} is neither {', '.join(KINDS)} nor a file"
-            )
-        return read_supervision(beside_us if beside_us.is_file() else beside_data)
+        return tags_from(self.evaluation_tags, self.layout, self.root, names)
 
 
 def batches_drawn(trainer: L.Trainer) -> int:
@@ -478,16 +404,3 @@ def batches_drawn(trainer: L.Trainer) -> int:
     depends on where in the epoch the checkpoint was written.
     """
     return int(trainer.fit_loop.epoch_loop.batch_progress.total.ready)
-
-
-def _begin_worker(worker: int) -> None:
-    """Make a loader worker a good neighbour: one thread, and no exit before the step is done.
-
-    Ctrl-C in a terminal, and SIGTERM from a batch system, reach every process of the run. The
-    training process finishes its step first, for which it needs the workers; it ends them itself.
-    """
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)  # more of them only wait for one another
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A parent that ends its workers with SIGTERM waits for them: they leave, only not at once.
-    signal.signal(signal.SIGTERM, lambda signum, frame: signal.alarm(SECONDS_TO_SAVE))

@@ -6,7 +6,7 @@ always one in pixels of the original picture, as in the papers.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,7 @@ __all__ = [
     "check_stored_maps",
     "read_stored_map",
     "scale_or_folder",
+    "with_maps",
     "with_stored_maps",
 ]
 
@@ -107,12 +108,41 @@ def read_stored_map(path: Path, size: tuple[int, ...]) -> NDArray[np.uint8]:
     return distance
 
 
-def check_stored_maps(files: Sequence[tuple[Path, Path]]) -> None:
-    """Read every pair (stored map, picture) once.
+def with_maps(
+    records: Sequence[Record], maps: Mapping[DistanceMap, float | str], root: Path
+) -> tuple[list[Record], dict[DistanceMap, float]]:
+    """Records with the files of stored maps, and the scales of the maps to compute.
+
+    Args:
+        records: Files of each image.
+        maps: Scale or folder of each map.
+        root: Folder of the dataset.
+
+    Raises:
+        ConfigError: There is no such folder.
+        DataError: Images have no map.
+    """
+    found, scales = list(records), {}
+    for key, source in maps.items():
+        if isinstance(source, str):
+            found = with_stored_maps(found, key, source, root)
+        else:
+            scales[key] = source
+    return found, scales
+
+
+def check_stored_maps(records: Sequence[Record]) -> None:
+    """Read every stored map once.
 
     Raises:
         DataError: The first of those that `read_stored_map` refuses.
     """
+    files = [
+        (path, record.image)
+        for record in records
+        for path in (record.scribble_distance, record.pseudo_distance)
+        if path is not None
+    ]
     # Decoding releases the interpreter lock, so threads use the cores and need no start-up.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         list(pool.map(lambda pair: read_stored_map(pair[0], image_size(pair[1])), files))

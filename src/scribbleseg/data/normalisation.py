@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Normalisation"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Normalisation"]
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of RGB on the 0..1 scale: what pretrained encoders were trained with."""
 
 
 @dataclass(frozen=True)

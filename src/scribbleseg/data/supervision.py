@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from scribbleseg.data.layout import Supervision
-from scribbleseg.errors import DataError
+from scribbleseg.errors import ConfigError, DataError
 
-__all__ = ["KINDS", "read_supervision"]
+__all__ = ["KINDS", "find_supervision", "read_supervision"]
 
 KINDS: tuple[Supervision, ...] = ("mask", "scribble", "tags")
 
@@ -26,3 +26,22 @@ def read_supervision(path: Path) -> dict[str, Supervision]:
                 )
             kinds[name.strip()] = kind
     return kinds
+
+
+def find_supervision(setting: str, root: Path) -> dict[str, Supervision] | Supervision:
+    """What ``data.supervision`` means: one kind for all images, or the kind of each.
+
+    Args:
+        setting: A kind, or a file from here or below the dataset's root.
+        root: Folder of the dataset.
+
+    Raises:
+        ConfigError: It is neither.
+        DataError: As `read_supervision`.
+    """
+    if setting in KINDS:
+        return setting
+    for path in (Path(setting), root / setting):
+        if path.is_file():
+            return read_supervision(path)
+    raise ConfigError(f"data.supervision: {setting!r} is neither {', '.join(KINDS)} nor a file")

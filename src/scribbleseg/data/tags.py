@@ -14,7 +14,7 @@ from scribbleseg.annotation.label_image import LabelImage, read_label
 from scribbleseg.data.layout import Layout
 from scribbleseg.errors import DataError
 
-__all__ = ["TagSource", "TagsFromLabels", "read_tags", "tags_from_label", "tags_of"]
+__all__ = ["TagSource", "TagsFromLabels", "read_tags", "tags_from", "tags_from_label", "tags_of"]
 
 TagSource = Literal["none", "scribble", "file", "mask"]
 
@@ -131,3 +131,31 @@ def tags_of(layout: Layout, root: Path, names: Sequence[str]) -> dict[str, Tenso
     if untagged:
         raise DataError(f"{root / layout.tags}: no tags for {some(untagged)}")
     return tags
+
+
+def tags_from(
+    source: TagSource, layout: Layout, root: Path, names: Sequence[str]
+) -> Mapping[str, Tensor] | None:
+    """Tags ``(K,)`` of the images ``names`` to which predictions are restricted.
+
+    Args:
+        source: Where they come from; ``mask`` is an oracle.
+        layout: Folders and classes of the dataset.
+        root: Its folder.
+        names: Ids of the images.
+
+    Returns:
+        By id; None for no restriction.
+
+    Raises:
+        DataError: A file is missing or wrong.
+    """
+    if source == "none":
+        return None
+    if source == "file":
+        return tags_of(layout, root, names)
+    if source == "mask":
+        paths = {record.name: record.mask for record in layout.evaluation_records(root, names)}
+    else:
+        paths = {name: layout.scribble_path(root, name) for name in names}
+    return TagsFromLabels(paths, num_classes=len(layout.class_names))

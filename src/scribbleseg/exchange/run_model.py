@@ -9,7 +9,7 @@ import yaml
 from torch import Tensor, nn
 
 from scribbleseg.annotation.image_file import ImageMode
-from scribbleseg.data.datamodule import IMAGENET_MEAN, IMAGENET_STD
+from scribbleseg.data.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from scribbleseg.errors import CheckpointError, ConfigError, RunError
 from scribbleseg.exchange.description import ModelDescription, NetworkSpec, Picture
 from scribbleseg.exchange.network_builder import (
