@@ -14,18 +14,34 @@ if TYPE_CHECKING:
     from scribbleseg.inference import Inference
     from scribbleseg.methods import (
         CDSP,
+        PFA,
+        BLPSeg,
         EntropyMinimisation,
         FullSupervision,
         Optimization,
         PartialCrossEntropy,
         SelfTraining,
+        ToCo,
     )
-    from scribbleseg.networks import DeepLabV3Plus, MultiGridDeepLab, PlainUNet, Segformer, UNet
+    from scribbleseg.networks import (
+        Aggregated,
+        AggregatedUPerNet,
+        DeepLabV3Plus,
+        MultiGridDeepLab,
+        PlainUNet,
+        Segformer,
+        ToCoViT,
+        UNet,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CDSP",
+    "PFA",
+    "Aggregated",
+    "AggregatedUPerNet",
+    "BLPSeg",
     "DeepLabV3Plus",
     "EntropyMinimisation",
     "FullSupervision",
@@ -41,6 +57,8 @@ __all__ = [
     "ScribbleDataset",
     "Segformer",
     "SelfTraining",
+    "ToCo",
+    "ToCoViT",
     "UNet",
     "load",
 ]
@@ -54,12 +72,24 @@ __getattr__, __dir__ = lazy_names(
         "inference": ("Inference",),
         "methods": (
             "CDSP",
+            "PFA",
+            "BLPSeg",
             "EntropyMinimisation",
             "FullSupervision",
             "Optimization",
             "PartialCrossEntropy",
             "SelfTraining",
+            "ToCo",
         ),
-        "networks": ("DeepLabV3Plus", "MultiGridDeepLab", "PlainUNet", "Segformer", "UNet"),
+        "networks": (
+            "Aggregated",
+            "AggregatedUPerNet",
+            "DeepLabV3Plus",
+            "MultiGridDeepLab",
+            "PlainUNet",
+            "Segformer",
+            "ToCoViT",
+            "UNet",
+        ),
     },
 )

@@ -16,8 +16,10 @@ from tests.e2e.test_train import write_config
 
 from scribbleseg.annotation import read_label
 from scribbleseg.cli.main import main
+from scribbleseg.errors import ConfigError
 from scribbleseg.inference.label_writer import LabelWriter
 from scribbleseg.inference.pseudo_label import PseudoLabelWriter
+from scribbleseg.methods import PartialCrossEntropy
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +211,53 @@ def test_images_without_strokes_may_have_any_class(run: Path, drawn: Path, tmp_p
         assert len(np.unique(read_label(tmp_path / f"out/cell {index}.png"))) > 1
 
 
+def test_images_that_bring_tags_only_have_labels_of_these(
+    run: Path, drawn: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    for index in (4, 5, 6, 7):
+        (root / f"scribbles/cell {index}.png").unlink()
+    relabel(root / "scribbles/cell 3.png", 1, 255)
+    kinds = ["scribble"] * 4 + ["tags"] * 4
+    (root / "kinds.txt").write_text("".join(f"cell {i}\t{k}\n" for i, k in enumerate(kinds)))
+    (root / "tags.txt").write_text("".join(f"cell {i}\tdisc\n" for i in range(4, 8)))
+    with (root / "dataset.yaml").open("a") as file:
+        file.write("tags: tags.txt\n")
+    (root / "square.txt").write_text("".join(f"cell {i}\tsquare\n" for i in range(4, 8)))
+    data = ["--data.root", str(root), "--data.supervision", "kinds.txt", "--scribbles", "false"]
+    for tags in ("scribble", "file"):  # what the file does not name comes from the strokes
+        assert pseudolabel(run, tmp_path / tags, *data, "--tags", tags) == 0
+        for index, classes in {0: {0, 1, 2}, 3: {0, 2}, 4: {0, 1}, 7: {0, 1}}.items():
+            label = read_label(tmp_path / tags / f"cell {index}.png")
+            assert set(np.unique(label).tolist()) == classes
+    assert pseudolabel(run, tmp_path / "other", *data, "--data.tags", "square.txt") == 0
+    assert set(np.unique(read_label(tmp_path / "other/cell 4.png")).tolist()) == {0, 2}
+
+
+def test_a_method_refuses_tags_before_anything_is_written(
+    run: Path,
+    drawn: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def check_tags(self: Any, source: str, untagged: list[str]) -> None:
+        if untagged:
+            raise ConfigError(f"{source}: {', '.join(untagged)}")
+
+    monkeypatch.setattr(PartialCrossEntropy, "check_tags", check_tags)
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    (root / "scribbles/cell 2.png").unlink()
+    for value in (0, 1, 2):
+        relabel(root / "scribbles/cell 3.png", value, 255)
+    for tags, said in {"scribble": "scribble: cell 2, cell 3", "none": "none: cell 0, "}.items():
+        out, data = tmp_path / tags, ["--data.root", str(root)]
+        assert pseudolabel(run, out, *data, "--tags", tags) == 2
+        assert said in capsys.readouterr().err
+        assert not out.exists()
+    assert pseudolabel(run, tmp_path / "none", "--data.root", str(root), "--tags", "mask") == 0
+
+
 def test_bad_files_are_said_before_anything_is_written(
     run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,6 +278,24 @@ def test_other_data_are_other_settings(
     assert pseudolabel(run, tmp_path / "out") == 0
     assert pseudolabel(run, tmp_path / "out", "--resume", "--data.root", str(root)) == 2
     assert "was made with other settings: data" in capsys.readouterr().err
+
+
+def test_other_tags_or_scribbles_are_other_settings(
+    run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    shutil.copytree(root / "scribbles", root / "others")
+    tags = root / "tags.txt"
+    tags.write_text("".join(f"cell {i}\tsquare\n" for i in range(8)))
+    data = ["--data.root", str(root), "--data.tags", "tags.txt", "--tags", "file"]
+    assert pseudolabel(run, tmp_path / "out", *data) == 0
+    assert pseudolabel(run, tmp_path / "out", *data, "--resume") == 0
+    capsys.readouterr()
+    assert pseudolabel(run, tmp_path / "out", *data, "--resume", "--data.scribbles", "others") == 2
+    assert "was made with other settings: scribble_folder" in capsys.readouterr().err
+    tags.write_text(tags.read_text().replace("square", "disc"))
+    assert pseudolabel(run, tmp_path / "out", *data, "--resume") == 2
+    assert "was made with other settings: tags_file" in capsys.readouterr().err
 
 
 def test_thresholds_of_single_classes(run: Path, tmp_path: Path) -> None:

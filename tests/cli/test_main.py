@@ -39,7 +39,7 @@ def test_start_up_times() -> None:
     assert min(seconds) < 0.5
 
 
-@pytest.mark.parametrize("command", ["evaluate", "check"])
+@pytest.mark.parametrize("command", ["evaluate", "check", "compare-labels"])
 def test_what_only_reads_files_works_without_torch(
     command: str, tmp_path: Path, drawn: Path
 ) -> None:

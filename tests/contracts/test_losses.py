@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 
 from scribbleseg.losses import (
+    annotation_probability_loss,
+    balanced_cross_entropy,
+    balanced_label_preference_loss,
     distance_entropy,
     far_background_loss,
     mean_entropy,
@@ -22,6 +25,19 @@ NOTHING = torch.zeros(2, 4, 4, dtype=torch.bool)
 LOSSES: dict[str, Loss] = {
     # each as (logits, chosen pixels (B, H, W) bool) -> scalar
     "partial_ce": lambda logits, chosen: partial_cross_entropy(logits, torch.where(chosen, 1, 255)),
+    "balanced_ce": lambda logits, chosen: balanced_cross_entropy(
+        logits, torch.where(chosen, 1, 255)
+    ),
+    "annotation_probability": lambda logits, chosen: annotation_probability_loss(
+        logits, torch.where(chosen, 1, 255), chosen
+    ),
+    # its weights are constants to the gradient: without them here
+    "balanced_label_preference": lambda logits, chosen: balanced_label_preference_loss(
+        logits,
+        torch.zeros(len(logits), 4, *logits.shape[-2:]),
+        torch.where(chosen, 1, 255),
+        gamma=0.0,
+    ),
     "mean_entropy": lambda logits, chosen: mean_entropy(logits, chosen),
     "far_background": far_background_loss,
     "distance_entropy": lambda logits, chosen: distance_entropy(logits, 255 * chosen),

@@ -73,7 +73,7 @@ def test_relative_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert find_root(str(tmp_path / "here"), variable) == tmp_path / "here"
     with pytest.raises(
         ConfigError,
-        match=r"data\.root: no folder 'c'; looked for .*mine/c, \.\./shared/data/c, c; set",
+        match=r"data\.root: no folder 'c'; looked for .*mine/c, \.\./shared/data/c, c; give",
     ):
         find_root("c", variable)
 

@@ -1,10 +1,14 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from scribbleseg.data import read_tags, tags_from_label
+from scribbleseg.annotation import write_label
+from scribbleseg.data import ScribbleDataModule, read_tags, tags_from_label
+from scribbleseg.data.preparation.cls_labels import cls_labels_file
+from scribbleseg.data.tags import TagSource, tags_from
 from scribbleseg.errors import DataError
 
 NAMES = ("background", "cat", "traffic light")
@@ -40,3 +44,94 @@ def test_unknown_tags_and_bad_files(tmp_path: Path) -> None:
         read_tags(tmp_path / "b.json", NAMES)
     with pytest.raises(DataError, match=r"c\.txt: no such file"):
         read_tags(tmp_path / "c.txt", NAMES)
+
+
+def test_tags_as_other_projects_publish_them(tmp_path: Path) -> None:
+    path = tmp_path / "cls_labels.npy"
+    path.write_bytes(cls_labels_file({"cell 1": (0, 1, 2), "cell 2": (0,)}, 3))
+    tags = read_tags(path, NAMES)
+    assert {name: value.tolist() for name, value in tags.items()} == {
+        "cell 1": [1, 1, 1],
+        "cell 2": [1, 0, 0],
+    }
+    with pytest.raises(DataError, match="not 3 zeros and ones"):
+        read_tags(path, [*NAMES, "dog"])
+    path.write_bytes(b"\x93NUMPY")
+    with pytest.raises(DataError, match=r"cls_labels\.npy: .*or write them as text"):
+        read_tags(path, NAMES)
+
+
+def test_training_images_with_strokes_take_the_tags_of_a_file(drawn: Path, tmp_path: Path) -> None:
+    names = [f"cell {index}" for index in range(8)]
+    path = tmp_path / "cls_labels.npy"
+    path.write_bytes(cls_labels_file(dict.fromkeys(names, (0, 2)), 3))
+    data = ScribbleDataModule(str(drawn), tags=str(path))
+    assert data.train_dataset()[0]["tags"].tolist() == [1, 0, 1]
+    assert ScribbleDataModule(str(drawn)).train_dataset()[0]["tags"].tolist() == [1, 1, 1]
+    path.write_bytes(cls_labels_file(dict.fromkeys(names[1:], (0, 2)), 3))
+    with pytest.raises(DataError, match="no tags for cell 0"):
+        ScribbleDataModule(str(drawn), tags=str(path)).train_dataset()
+    with pytest.raises(DataError, match=r"data\.tags: no file 'none\.txt' here or in"):
+        ScribbleDataModule(str(drawn), tags="none.txt")
+
+
+def test_a_file_below_a_relative_root_is_found(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    (root / "square.txt").write_text("".join(f"cell {index}\tsquare\n" for index in range(8)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SCRIBBLESEG_DATA", raising=False)
+    for file in ("square.txt", "cells/square.txt"):
+        data = ScribbleDataModule("cells", tags=file)
+        assert data.train_dataset()[0]["tags"].tolist() == [1, 0, 1]
+
+
+@pytest.fixture
+def mixed(drawn: Path, tmp_path: Path) -> Path:
+    """Strokes of both classes in three images, a blank scribble in the fourth, none in the rest."""
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    write_label(root / "scribbles/cell 3.png", np.full((48, 64), 255, np.uint8))
+    for index in range(4, 8):
+        (root / f"scribbles/cell {index}.png").unlink()
+    return root
+
+
+def found(source: TagSource, data: ScribbleDataModule) -> dict[int, list[int]]:
+    tags = tags_from(source, data.layout, data.root, data.names("train"))
+    assert tags is not None
+    return {int(name.removeprefix("cell ")): vector.int().tolist() for name, vector in tags.items()}
+
+
+def test_images_without_strokes_take_their_tags_from_the_file(mixed: Path) -> None:
+    (mixed / "disc.txt").write_text("".join(f"cell {index}\tdisc\n" for index in (0, 3, 4, 5)))
+    anything, disc = [1, 1, 1], [1, 1, 0]
+    plain, data = ScribbleDataModule(str(mixed)), ScribbleDataModule(str(mixed), tags="disc.txt")
+    assert found("scribble", plain) == dict.fromkeys(range(8), anything)
+    expected = dict.fromkeys(range(8), anything) | dict.fromkeys((3, 4, 5), disc)
+    assert found("scribble", data) == expected
+    with (mixed / "dataset.yaml").open("a") as file:
+        file.write("tags: disc.txt\n")
+    assert found("scribble", ScribbleDataModule(str(mixed))) == expected
+
+
+def test_images_that_the_file_does_not_name_take_the_tags_of_their_strokes(mixed: Path) -> None:
+    (mixed / "disc.txt").write_text("".join(f"cell {i}\tdisc\n" for i in (0, 4, 5, 6, 7)))
+    data = ScribbleDataModule(str(mixed), tags="disc.txt")
+    both, disc = [1, 1, 1], [1, 1, 0]
+    expected = dict.fromkeys(range(8), disc) | dict.fromkeys((1, 2, 3), both)
+    assert found("file", data) == expected
+    (mixed / "disc.txt").write_text("cell 4\tdisc\ncell 5\tdisc\n")
+    with pytest.raises(DataError, match=r"disc\.txt: no tags for cell 6, cell 7$"):
+        found("file", data)
+    with pytest.raises(DataError, match=r"tags: the dataset names no file of them; set 'tags: F"):
+        found("file", ScribbleDataModule(str(mixed)))
+
+
+def test_what_is_not_known_is_told_apart_from_all_classes(mixed: Path) -> None:
+    (mixed / "all.txt").write_text("cell 5\tdisc,square\n")
+    data = ScribbleDataModule(str(mixed), tags="all.txt")
+    tags = tags_from("scribble", data.layout, data.root, data.names("train"))
+    assert tags is not None
+    empty = {mixed / "scribbles/cell 3.png"}
+    assert tags.untagged(empty) == ["cell 3", "cell 4", "cell 6", "cell 7"]

@@ -25,6 +25,8 @@ OURS = [
     RandomQuarterTurn(),
     RandomRotation(30, p=1.0),
     RandomBlur(p=1.0),
+    RandomBlur(p=1.0, sigma=(0.2, 0.5)),
+    RandomCrop((130, 40), place="random"),
     QuarterTurnFlipOrRotation(20),
 ]
 
@@ -92,6 +94,17 @@ def test_crop_pads_a_small_picture_around_its_centre() -> None:
     assert (moved["image"][0, 0] == 7).all()
     assert moved["valid"][6:54, 8:72].all()
     assert moved["valid"].sum() == 48 * 64
+
+
+def test_crop_puts_a_small_picture_anywhere_in_the_window() -> None:
+    torch.manual_seed(0)
+    crop = RandomCrop((6, 5), place="random")
+    corners = set()
+    for _ in range(100):
+        valid = crop(sample(4, 4))["valid"].as_subclass(Tensor)
+        assert valid.sum() == 16
+        corners.add(tuple(valid.nonzero()[0].tolist()))
+    assert corners == {(top, left) for top in range(3) for left in range(2)}
 
 
 def test_crop_reaches_every_corner() -> None:

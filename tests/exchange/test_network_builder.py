@@ -1,5 +1,7 @@
 import resource
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,13 +11,23 @@ from torch import Tensor, nn
 from scribbleseg import networks
 from scribbleseg.errors import CheckpointError, ConfigError
 from scribbleseg.exchange import ModelDescription, NetworkSpec, Picture
+from scribbleseg.exchange.model_folder import read_folder, save_folder
 from scribbleseg.exchange.network_builder import (
     differences,
     known_networks,
     network_with_weights,
     shapes_of,
 )
-from scribbleseg.networks import DeepLabV3Plus, MultiGridDeepLab, PlainUNet, Segformer, UNet
+from scribbleseg.networks import (
+    Aggregated,
+    AggregatedUPerNet,
+    DeepLabV3Plus,
+    MultiGridDeepLab,
+    PlainUNet,
+    Segformer,
+    ToCoViT,
+    UNet,
+)
 
 
 def described(name: str, **arguments: Any) -> ModelDescription:
@@ -30,7 +42,9 @@ def described(name: str, **arguments: Any) -> ModelDescription:
         (DeepLabV3Plus, {"encoder": "tu-test_resnet", "decoder_channels": 8}),
         # reads its drop rates from a linspace while it is built
         (Segformer, {"encoder": "mit_b0", "decoder_channels": 8}),
+        (AggregatedUPerNet, {"encoder": "tu-test_resnet", "channels": 8}),
         (MultiGridDeepLab, {"depth": 50, "head": "v2"}),
+        (ToCoViT, {"encoder": "test_vit", "patch_size": 8, "depth": 2, "aux_block": 0}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -44,6 +58,47 @@ def test_networks_are_rebuilt(network: Any, arguments: dict[str, Any]) -> None:
         torch.testing.assert_close(again(image), net(image), rtol=0, atol=0)
 
 
+INSIDE = NetworkSpec("PlainUNet", {"widths": [2, 4]})
+
+
+def test_a_network_inside_a_network_is_rebuilt(tmp_path: Path) -> None:
+    net = Aggregated(
+        2, 3, base=partial(PlainUNet, widths=(2, 4)), patch=2, embedding_channels=4
+    ).eval()
+    model = described("Aggregated", base=INSIDE, patch=2, embedding_channels=4)
+    save_folder(net, tmp_path / "m", model)
+    again, found = read_folder(tmp_path / "m")
+    assert found.network == model.network
+    image = torch.randn(1, 3, 13, 16)
+    with torch.inference_mode():
+        torch.testing.assert_close(again(image), net(image), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [
+        (NetworkSpec("os.system"), "network 'os.system' is not one of"),
+        (NetworkSpec("PlainUNet", {"hook": 1}), "PlainUNet has no argument 'hook'"),
+        (NetworkSpec("PlainUNet", {"widths": "abc"}), r"PlainUNet\.widths: abc is not"),
+        (NetworkSpec("PlainUNet", {"widths": INSIDE}), r"PlainUNet\.widths: .* is not"),
+        (NetworkSpec("PlainUNet", {"widths": [4]}), r"Aggregated cannot be built: widths has 1"),
+        ("PlainUNet", r"Aggregated\.base: PlainUNet is not"),
+        ({"name": "PlainUNet"}, r"Aggregated\.base: .* is not"),
+    ],
+)
+def test_what_cannot_be_inside(base: object, message: str) -> None:
+    with pytest.raises(CheckpointError, match=f"x: .*{message}"):
+        network_with_weights(described("Aggregated", base=base), {}, "x")
+
+
+def test_weights_inside_are_never_downloaded_and_own_classes_are_found() -> None:
+    segformer = NetworkSpec("UNet", {"encoder": "resnet18", "weights": "imagenet"})
+    problems = differences(described("Aggregated", base=segformer), {})
+    assert any("base.encoder.conv1" in problem for problem in problems)
+    with pytest.raises(ConfigError, match="Own has no with_semantic_map"):
+        differences(described("Aggregated", base=NetworkSpec("Own")), {}, {"Own": Own})
+
+
 def test_every_network_of_the_library_can_be_named() -> None:
     assert set(known_networks()) == set(networks.__all__)
 
@@ -51,7 +106,7 @@ def test_every_network_of_the_library_can_be_named() -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (described("os.system"), "network 'os.system' is not one of DeepLabV3Plus, .*hand yours"),
+        (described("os.system"), "network 'os.system' is not one of .*DeepLabV3Plus, .*hand yours"),
         (described("PlainUNt"), "did you mean PlainUNet"),
         (described("PlainUNet", hook=1), "PlainUNet has no argument 'hook'"),
         (described("PlainUNet", num_classes=7), "PlainUNet has no argument 'num_classes'"),

@@ -1,6 +1,7 @@
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,30 @@ from scribbleseg.exchange import (
     Predictor,
     export_onnx,
 )
-from scribbleseg.networks import DeepLabV3Plus, MultiGridDeepLab, PlainUNet, UNet
+from scribbleseg.networks import (
+    Aggregated,
+    DeepLabV3Plus,
+    MultiGridDeepLab,
+    PlainUNet,
+    ToCoViT,
+    UNet,
+)
 
 ENCODER = {"encoder": "tu-test_resnet"}
 CASES: list[tuple[Any, dict[str, Any], Picture]] = [
     (PlainUNet, {"widths": [2, 4]}, Picture("L", (0.25,), (0.5,), (32, 48))),
     (UNet, {**ENCODER, "decoder_channels": [8, 8, 8, 4, 4]}, Picture()),
     (DeepLabV3Plus, {**ENCODER, "decoder_channels": 8}, Picture()),
+    (
+        Aggregated,
+        {"base": partial(PlainUNet, widths=(2, 4)), "embedding_channels": 4},
+        Picture("L", (0.25,), (0.5,)),
+    ),
+    (
+        ToCoViT,
+        {"encoder": "test_vit", "depth": 1, "aux_block": 0, "decoder_channels": 8},
+        Picture(),
+    ),
 ]
 
 

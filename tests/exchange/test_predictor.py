@@ -1,6 +1,7 @@
 """A predictor gives, for every kind of picture, exactly what ``predict`` writes."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from scribbleseg.cli.main import main
 from scribbleseg.errors import ConfigError, DataError
 from scribbleseg.exchange import ModelDescription, NetworkSpec, Picture, Predictor, load
 from scribbleseg.inference import Inference
-from scribbleseg.networks import PlainUNet
+from scribbleseg.networks import Aggregated, PlainUNet
 
 EXIF_ORIENTATION = 0x0112
 
@@ -132,3 +133,20 @@ def test_what_is_no_picture(picture: NDArray[np.uint8], message: str) -> None:
 def test_a_device_that_is_not_there(run: Path) -> None:
     with pytest.raises(ConfigError, match="device 'cudaa'"):
         load(run, device="cudaa")
+
+
+@pytest.mark.parametrize("size", [None, (24, 36)])
+def test_annotation_probability(size: tuple[int, int] | None) -> None:
+    net = Aggregated(2, 3, base=partial(PlainUNet, widths=(2, 4)), embedding_channels=4)
+    described = NetworkSpec("Aggregated", {"base": NetworkSpec("PlainUNet", {"widths": [2, 4]})})
+    model = ModelDescription(described, ("a", "b"), picture=Picture(resize=size))
+    picture = np.random.default_rng(0).integers(0, 256, (30, 41, 3)).astype(np.uint8)
+    probability = Predictor(net, model).annotation_probability(picture)
+    assert probability.shape == (3, 30, 41)
+    np.testing.assert_allclose(probability.sum(axis=0), 1, rtol=1e-5)
+    assert probability.std() > 0
+
+
+def test_a_network_without_annotation_head_says_so(run: Path) -> None:
+    with pytest.raises(ConfigError, match="PlainUNet has no annotation head"):
+        load(run).annotation_probability(np.zeros((8, 8, 3), np.uint8))

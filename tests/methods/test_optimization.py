@@ -46,6 +46,16 @@ def test_warmup_rises_to_one_and_the_end_stays(schedule: str) -> None:
     assert factor(6) >= factor(9)
 
 
+@pytest.mark.parametrize("step", [0, 1, 1499, 1500, 1501, 19999])
+def test_warmup_and_poly_of_toco(step: int) -> None:
+    warm, whole = 1500, 20000
+    expected = 1 - (1 - step / warm) * (1 - 1e-6) if step < warm else (1 - step / whole) ** 0.9
+    factor = learning_rate_factor(
+        step, whole, schedule="poly", warmup_steps=warm, warmup_start=1e-6, decay_from_start=True
+    )
+    assert factor == pytest.approx(expected, rel=1e-9)
+
+
 def test_groups_by_longest_prefix_and_by_decay() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Conv2d(2, 3, 1))
     options = Optimization(
@@ -70,6 +80,29 @@ def test_groups_by_longest_prefix_and_by_decay() -> None:
     optimizer.step()
     schedule.step()
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.75**0.9)
+
+
+def test_a_star_stands_for_anything() -> None:
+    net = nn.ModuleDict(
+        {"encoder": nn.ModuleDict({"norm1": nn.LayerNorm(2), "fc": nn.Linear(2, 2)})}
+    )
+    options = Optimization(lr=1.0, lr_multipliers={"encoder": 0.5, "encoder.*norm": 0})
+    optimizer, _ = options.build(net, 1)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert [rates[id(p)] for p in net.parameters()] == [0, 0, 0.5, 0.5]
+    with pytest.raises(ConfigError, match=r"no parameter starts with 'encoder\.\*bn'"):
+        Optimization(lr_multipliers={"encoder.*bn": 0}).build(net, 1)
+
+
+def test_a_rate_can_be_held_and_end_above_zero() -> None:
+    found = [
+        learning_rate_factor(step, 6, schedule="linear", hold_steps=2, end_factor=0.25)
+        for step in range(8)
+    ]
+    assert found == pytest.approx([1, 1, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25])
+    warm = [learning_rate_factor(step, 9, schedule="poly", warmup_steps=4, hold_steps=2)
+            for step in range(5)]  # fmt: skip
+    assert warm == pytest.approx([0, 0, 0.5, 0.5, 1])
 
 
 def test_frozen_parameters_are_left_out() -> None:

@@ -5,8 +5,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scribbleseg.networks import DeepLabV3Plus, MultiGridDeepLab, PlainUNet, Segformer, UNet
-from scribbleseg.networks.semantic_map import SemanticNetwork, cells_of_image
+from scribbleseg.networks import (
+    DeepLabV3Plus,
+    MultiGridDeepLab,
+    PlainUNet,
+    Segformer,
+    ToCoViT,
+    UNet,
+)
+from scribbleseg.networks.semantic_map import SemanticNetwork, SplitNetwork, cells_of_image
 
 sides = st.integers(1, 200)
 
@@ -31,6 +38,7 @@ CASES: list[tuple[Any, dict[str, Any], int, int, tuple[int, int]]] = [
     (DeepLabV3Plus, {"encoder": "tu-test_resnet", "decoder_channels": 16}, 16, 0, (13, 18)),
     (Segformer, {"encoder": "mit_b0", "decoder_channels": 24}, 24, 0, (13, 18)),
     (MultiGridDeepLab, {"depth": 50, "head": "v2"}, 2048, -1, (7, 9)),
+    (ToCoViT, {"encoder": "test_vit", "decoder_channels": 16}, 64, 0, (4, 5)),
 ]
 
 
@@ -53,6 +61,39 @@ def test_logits_are_the_networks_own_and_the_map_is_where_it_should_be(
         divisible = torch.randn(1, 3, 64, 96)
         wanted = net.features(divisible)[index]
         torch.testing.assert_close(net.with_semantic_map(divisible)[1], wanted, rtol=0, atol=0)
+
+
+SPLIT = [case for case in CASES if hasattr(case[0], "split")]
+
+
+@pytest.mark.parametrize(
+    ("network", "arguments", "index"),
+    [(case[0], case[1], case[3]) for case in SPLIT],
+    ids=[f"{case[0].__name__}-{case[2]}" for case in SPLIT],
+)
+def test_a_network_goes_on_from_its_map(
+    network: Any, arguments: dict[str, Any], index: int
+) -> None:
+    net = network(5, 3, **arguments).eval()
+    assert isinstance(net, SplitNetwork)
+    image = torch.randn(2, 3, 64, 96)
+    with torch.inference_mode():
+        semantic, rest = net.split(image)
+        assert torch.equal(semantic, net.features(image)[index])
+        logits = rest(semantic)
+        large = torch.nn.functional.interpolate(
+            logits, image.shape[-2:], mode="bilinear", align_corners=True
+        )
+        torch.testing.assert_close(large, net(image), rtol=1e-5, atol=1e-6)
+        assert not torch.allclose(rest(semantic + 1), logits)
+        assert torch.equal(rest(semantic), logits)
+
+
+@pytest.mark.parametrize("network", [PlainUNet, UNet, Segformer])
+def test_split_refuses_a_size_that_does_not_divide(network: Any) -> None:
+    net = network(2, 3)
+    with pytest.raises(ValueError, match=f"which {net.stride} does not divide"):
+        net.split(torch.zeros(1, 3, net.stride + 1, 64))
 
 
 def test_the_map_has_a_gradient_of_its_own() -> None:

@@ -23,6 +23,7 @@ from scribbleseg.evaluation import (
 )
 from scribbleseg.evaluation.comparison_page import write_comparison_page
 from scribbleseg.evaluation.label_pairs import find_pairs, number_of_classes, predicted_names
+from scribbleseg.evaluation.published import TruthProtocol, merged_classes
 from scribbleseg.evaluation.truth import Truth
 
 __all__ = ["run"]
@@ -55,6 +56,7 @@ def run(command: str, argv: Sequence[str]) -> int:
             masks, truth.ignore_index, skip_unreadable=options.skip_unreadable
         )
         class_names = tuple(f"class {index}" for index in range(count))
+    merged = merged_classes(options.protocol, class_names) if options.protocol else {}
     report = compare_label_images(
         pairs,
         class_names,
@@ -64,7 +66,10 @@ def run(command: str, argv: Sequence[str]) -> int:
         dilation_ratio=options.dilation_ratio,
         hd95=options.hd95,
         skip_unreadable=options.skip_unreadable,
+        merged=merged,
     )
+    for one, other in merged.items():
+        _tell(options, f"{options.protocol}: {class_names[one]} counts as {class_names[other]}")
     if options.json:
         print(json.dumps(report.as_dict(), indent=2))
     else:
@@ -168,6 +173,13 @@ def _parser() -> ArgumentParser:
         help="Width of the strips of the boundary IoU as a share of the image's diagonal.",
     )
     parser.add_argument(
+        "--protocol",
+        type=TruthProtocol | None,
+        default=None,
+        help="A published evaluation that judges by another truth. blpseg_context: four classes of "
+        "PASCAL-Context count as background or bicycle.",
+    )
+    parser.add_argument(
         "--skip_unreadable",
         action="store_true",
         help="Leave out images of which a file is damaged or no picture; they are counted and "
@@ -264,6 +276,7 @@ def _write_page(
             "scribbles": str(truth.scribbles) if report.scribble_distance is not None else "",
             "pictures": str(truth.images) if examples else "",
             "pictures that cannot be read": "; ".join(damaged.values()),
+            "protocol": options.protocol or "",
             "version": f"scribbleseg {__version__}",
         },
     )

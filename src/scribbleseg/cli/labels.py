@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.leader import is_leader
 from scribbleseg.data.layout import Record
 from scribbleseg.data.pseudo_labels import label_path
-from scribbleseg.data.tags import TagSource
+from scribbleseg.data.tags import TagSource, tags_file, tags_from
 from scribbleseg.data.training_labels import read_labels
 from scribbleseg.errors import ConfigError, DataError, RunError
 from scribbleseg.inference import LabelWriter, PseudoLabelWriter
@@ -67,7 +66,8 @@ def add_label_arguments(command: str, parser: LightningArgumentParser) -> None:
         "--tags",
         type=TagSource,
         default="scribble",
-        help="Labels are restricted to these classes of the image; file: of the dataset's tags.",
+        help="Labels are restricted to these classes of the image. scribble: of its strokes, where "
+        "there are none of the dataset's tags file; file: the other way round.",
     )
     parser.add_argument(
         "--scribbles",
@@ -126,11 +126,16 @@ def write_pseudo_labels(cli: TrainingCLI) -> None:
     drawn = {name: path for name, path in scribbles.items() if path is not None}
     records = data.layout.evaluation_records(data.root, names)
     if is_leader():
-        for files in (
-            [(drawn.get(record.name), record.image) for record in records],
-            [(record.mask, record.image) for record in records],
-        ):
-            read_labels(files, data.layout, data.root)
+        empty = {
+            path
+            for files in (
+                [(drawn.get(record.name), record.image) for record in records],
+                [(record.mask, record.image) for record in records],
+            )
+            for path in read_labels(files, data.layout, data.root).empty
+        }
+        tags = tags_from(config.tags, data.layout, data.root, names)
+        cli.model.check_tags(config.tags, names if tags is None else tags.untagged(empty))
     cli.model.wants_confidence = True
     writer = PseudoLabelWriter(
         out,
@@ -139,11 +144,15 @@ def write_pseudo_labels(cli: TrainingCLI) -> None:
         ignore_index=data.ignore_index,
         scribbles=drawn if config.scribbles else None,
     )
+    strokes = data.layout.scribbles
+    listed = tags_file(data.layout, data.root) if config.tags in {"scribble", "file"} else None
     settings = {
         "split": data.lists[config.split],
         "thresholds": thresholds,
         "scribbles": config.scribbles,
+        "scribble_folder": strokes and str((data.root / strokes).resolve()),
         "tags": data.evaluation_tags,
+        "tags_file": listed and sha256_of(listed),
     }
     with cli.interruption:
         _write(cli, folder, writer, names, settings)
@@ -177,7 +186,7 @@ def _write(
     load_weights(cli.model, checkpoint)
     settings = {
         "checkpoint": sha256_of(checkpoint),
-        "inference": asdict(cli.model.inference),
+        **cli.model.label_settings(),
         "data": str(cli.datamodule.root.resolve()),
         "resize": cli.datamodule.resize,
         "mean": cli.datamodule.mean,

@@ -37,6 +37,7 @@ COMMANDS = {
     "distance": ("derived", "write a dataset's distance maps"),
     "check": ("check", "audit a dataset before training on it"),
     "evaluate": ("evaluate", "compare two folders of label images, whoever made them"),
+    "compare-labels": ("compare_labels", "score the pseudo labels of several sources; one table"),
 }
 """Module below ``scribbleseg.cli`` and one line of help for each command."""
 
@@ -106,7 +107,7 @@ def _one_line(error: Exception) -> str:
 
 def usage() -> str:
     """Text of ``scribbleseg --help``."""
-    lines = [f"  {name:<13} {text}" for name, (_, text) in COMMANDS.items()]
+    lines = [f"  {name:<14} {text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
         [
             f"scribbleseg {__version__}: semantic segmentation from scribbles",
@@ -116,8 +117,8 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "  --version     print the version",
-            "  --debug       print a traceback with an error",
+            "  --version      print the version",
+            "  --debug        print a traceback with an error",
         ]
     )
 

@@ -37,8 +37,9 @@ from scribbleseg.data.sample import (
 )
 from scribbleseg.data.sampler import EpochSampler
 from scribbleseg.data.supervision import find_supervision
-from scribbleseg.data.tags import TagSource, tags_from, tags_of
+from scribbleseg.data.tags import TagSource, tags_from, tags_of, with_tags
 from scribbleseg.data.training_labels import judge_training_labels, read_labels
+from scribbleseg.data.views import VIEWS, Views
 from scribbleseg.errors import ConfigError, DataError
 
 __all__ = ["ScribbleDataModule", "batches_drawn"]
@@ -78,6 +79,9 @@ class ScribbleDataModule(L.LightningDataModule):
         images: Picture file, or folder of pictures, for ``predict``; null predicts the test list.
         scribbles: Folder of the scribbles instead of the dataset's own, e.g. simulated ones;
             relative to the working directory or to the dataset. Null for the dataset's own.
+        tags: File with the tags of the training images, instead of those of their strokes, and in
+            place of the dataset's own file of tags: text, JSON or ``cls_labels.npy``; relative to
+            the working directory or to the dataset.
         pseudo_labels: Folder with a pseudo label of every training image, for methods that use
             them; relative to the working directory or to the dataset. Null for none.
         scribble_distance: Distance map of the strokes of objects, for methods that use it: the
@@ -85,7 +89,9 @@ class ScribbleDataModule(L.LightningDataModule):
         pseudo_distance: Distance map of the pseudo labels' outlines: the same (``e6`` in CDSP).
         distance_pad: Value of both maps on padding; 255 in CDSP.
         evaluation_tags: Restrict predictions of the dataset's images to the classes of their
-            scribble, of the tags file, or (an oracle, for protocols that ask for it) of their mask.
+            scribble (or the tags file, where nothing is drawn), of the tags file (or their
+            scribble, where it does not name them), or (an oracle, for protocols that ask for it)
+            of their mask.
     """
 
     def __init__(
@@ -110,6 +116,7 @@ class ScribbleDataModule(L.LightningDataModule):
         seed: int = 0,
         images: str | None = None,
         scribbles: str | None = None,
+        tags: str | None = None,
         pseudo_labels: str | None = None,
         scribble_distance: str | float | None = None,
         pseudo_distance: str | float | None = None,
@@ -120,6 +127,9 @@ class ScribbleDataModule(L.LightningDataModule):
         self.layout, self.root = load_layout(layout, root)
         if scribbles is not None:
             self.layout = with_scribbles(self.layout, self.root, scribbles)
+        if tags is not None:
+            self.layout = with_tags(self.layout, self.root, tags)
+        self.tags = tags
         if background_prior == "hull" and not self.layout.background_drawn:
             raise ConfigError(
                 "data.background_prior: hull needs background strokes around the objects, which "
@@ -176,10 +186,13 @@ class ScribbleDataModule(L.LightningDataModule):
 
     @property
     def train_supervision(self) -> frozenset[str]:
-        """What training images bring: kinds of supervision, pseudo labels, distance maps."""
-        kinds = {record.supervision for record in self.train_dataset().records}
-        pseudo_label = {"pseudo_label"} if self.pseudo_labels is not None else set()
-        return frozenset(kinds | pseudo_label | self.distance_maps.keys())
+        """What training images bring: kinds of supervision, pseudo labels, distance maps, views."""
+        kinds: set[str] = {record.supervision for record in self.train_dataset().records}
+        if self.pseudo_labels is not None:
+            kinds.add("pseudo_label")
+        if any(isinstance(transform, Views) for transform in self.transforms):
+            kinds.add("views")
+        return frozenset(kinds | self.distance_maps.keys())
 
     def prepare_data(self) -> None:
         """Write an embedded dataset that is not there yet; one process does this."""
@@ -222,8 +235,8 @@ class ScribbleDataModule(L.LightningDataModule):
             records = self.layout.records(
                 self.root, names, find_supervision(self.supervision, self.root)
             )
-            tagged = [record.name for record in records if record.supervision == "tags"]
-            tags = tags_of(self.layout, self.root, tagged) if tagged else {}
+            tagged = [r.name for r in records if self.tags or r.supervision == "tags"]
+            known = tags_of(self.layout, self.root, tagged) if tagged else {}
             if self.pseudo_labels is not None:
                 folder = find_pseudo_label_folder(self.pseudo_labels, self.root)
                 records = with_pseudo_labels(records, folder)
@@ -236,7 +249,7 @@ class ScribbleDataModule(L.LightningDataModule):
                 background_prior=self.background_prior,
                 distance_scales=scales,
                 distance_pad=self.distance_pad,
-                tags=tags,
+                tags={name: known[name] for name in tagged},
                 seed=self.seed,
             )
         return self._train
@@ -369,7 +382,8 @@ class ScribbleDataModule(L.LightningDataModule):
         """
         if "size" in batch:
             return {**batch, "normalise": self.normalise}
-        return {**batch, "image": self.normalise(batch["image"])}
+        pictures = {key: self.normalise(batch[key]) for key in ("image", *VIEWS) if key in batch}
+        return {**batch, **pictures}
 
     def _loader(
         self, dataset: EvaluationDataset, *, batch_size: int

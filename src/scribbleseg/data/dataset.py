@@ -44,7 +44,8 @@ class ScribbleDataset(Dataset[Sample]):
         distance_scales: Distance maps to compute and their scales, above 0. A record's stored map
             comes first.
         distance_pad: Value of distance maps on padding, 0..255.
-        tags: Tags ``(K,)`` by image id, used for images that declare tags only.
+        tags: Tags ``(K,)`` by image id, of all images that declare tags only; those of others come
+            from their label image where they are not given.
         seed: Seed of all randomness.
 
     Raises:
@@ -119,7 +120,7 @@ class ScribbleDataset(Dataset[Sample]):
         )
         scribble = self._label(record.scribble, size, nothing)
         mask = self._label(record.mask, size, nothing)
-        if record.supervision == "tags":
+        if record.supervision == "tags" or record.name in self.tags:
             tags = self.tags[record.name]
         else:
             tags = tags_from_label(

@@ -238,7 +238,8 @@ def find_root(root: str, environment: Mapping[str, str], *, create: bool = False
         return candidates[-1]
     places = ", ".join(str(path) for path in candidates)
     raise ConfigError(
-        f"data.root: no folder {root!r}; looked for {places}; set --data.root or {DATA_VARIABLE}"
+        f"data.root: no folder {root!r}; looked for {places}; give another folder, or set "
+        f"{DATA_VARIABLE}"
     )
 
 

@@ -58,6 +58,10 @@ class Sample(TypedDict):
     is."""
     valid: Region
     """``(H, W)`` bool: False on padding."""
+    recolored: NotRequired[tv_tensors.Image]
+    """``(C, H, W)`` uint8: the pixels of ``image`` in other colours; see `Views`."""
+    other_view: NotRequired[tv_tensors.Image]
+    """``(C, h, w)`` uint8: another cut of the whole picture; see `Views`."""
 
 
 class EvaluationSample(TypedDict):

@@ -1,7 +1,8 @@
 """Image-level tags: which classes are in a picture, as a float vector with the background first."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,16 @@ from scribbleseg.annotation.label_image import LabelImage, read_label
 from scribbleseg.data.layout import Layout
 from scribbleseg.errors import DataError
 
-__all__ = ["TagSource", "TagsFromLabels", "read_tags", "tags_from", "tags_from_label", "tags_of"]
+__all__ = [
+    "TagSource",
+    "TagsFromLabels",
+    "read_tags",
+    "tags_file",
+    "tags_from",
+    "tags_from_label",
+    "tags_of",
+    "with_tags",
+]
 
 TagSource = Literal["none", "scribble", "file", "mask"]
 
@@ -40,16 +50,23 @@ def tags_from_label(label: LabelImage, *, num_classes: int) -> Tensor:
 class TagsFromLabels(Mapping[str, Tensor]):
     """Tags of each image's scribble or mask, read when they are asked for.
 
-    An image without such a file, or in whose file nothing is drawn, has all tags: nothing is known
-    of its classes.
+    An image without such a file, or in whose file nothing is drawn, has the tags that are listed
+    for it. Where there are none either it has all tags: nothing is known of its classes.
 
     Args:
         paths: The image's scribble or mask by its id; None where there is none.
+        listed: Tags ``(K,)`` of images from elsewhere, by id.
         num_classes: Length K of the tags.
     """
 
-    def __init__(self, paths: Mapping[str, Path | None], *, num_classes: int) -> None:
-        self.paths, self.num_classes = paths, num_classes
+    def __init__(
+        self,
+        paths: Mapping[str, Path | None],
+        listed: Mapping[str, Tensor] | None = None,
+        *,
+        num_classes: int,
+    ) -> None:
+        self.paths, self.listed, self.num_classes = paths, listed or {}, num_classes
 
     def __getitem__(self, name: str) -> Tensor:
         """``(K,)`` float.
@@ -58,10 +75,24 @@ class TagsFromLabels(Mapping[str, Tensor]):
             DataError: The file cannot be read.
         """
         path = self.paths[name]
-        label = None if path is None or not path.is_file() else read_label(path)
-        if label is None or (label >= self.num_classes).all():
-            return torch.ones(self.num_classes)
-        return tags_from_label(label, num_classes=self.num_classes)
+        label = None if path is None else read_label(path)
+        if label is not None and (label < self.num_classes).any():
+            return tags_from_label(label, num_classes=self.num_classes)
+        if name in self.listed:
+            return self.listed[name]
+        return torch.ones(self.num_classes)
+
+    def untagged(self, empty: Collection[Path]) -> list[str]:
+        """Ids of the images of whose classes nothing is known.
+
+        Args:
+            empty: Those of the scribbles or masks in which nothing is drawn.
+        """
+        return [
+            name
+            for name, path in self.paths.items()
+            if (path is None or path in empty) and name not in self.listed
+        ]
 
     def __iter__(self) -> Iterator[str]:
         """Ids."""
@@ -75,12 +106,22 @@ class TagsFromLabels(Mapping[str, Tensor]):
 def read_tags(path: Path, class_names: Sequence[str]) -> dict[str, Tensor]:
     """Tags of every image in a file, ``(K,)`` float each, index 0 set to 1.
 
-    Two formats: JSON ``{"<id>": ["cat", "dog"]}``, and text with one image a line,
-    ``<id><tab>cat,dog``. Classes are named or given by index.
+    Three formats: JSON ``{"<id>": ["cat", "dog"]}``; text with one image a line,
+    ``<id><tab>cat,dog``; and ``cls_labels.npy`` of PSA, PFA and others, a pickle of which nothing
+    is executed. Classes are named or given by index.
 
     Raises:
-        DataError: The file is missing or a class is unknown.
+        DataError: The file is missing or damaged, or a class is unknown.
     """
+    if path.suffix == ".npy":
+        # Imported here: hardly anybody has such a file.
+        from scribbleseg.data.preparation.cls_labels import read_cls_labels
+
+        present = read_cls_labels(path, len(class_names))
+        return {
+            name: torch.zeros(len(class_names)).index_fill(0, torch.tensor(classes), 1.0)
+            for name, classes in present.items()
+        }
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -115,6 +156,32 @@ def read_tags(path: Path, class_names: Sequence[str]) -> dict[str, Tensor]:
     return tags
 
 
+def with_tags(layout: Layout, root: Path, file: str) -> Layout:
+    """A layout whose tags are those of another file.
+
+    Args:
+        layout: The layout.
+        root: Folder of the dataset.
+        file: Path relative to the working directory or to the dataset.
+
+    Raises:
+        DataError: There is no such file.
+    """
+    for path in (Path(file).absolute(), (root / file).absolute()):
+        if path.is_file():
+            return replace(layout, tags=str(path))
+    raise DataError(f"data.tags: no file {file!r} here or in {root}")
+
+
+def tags_file(layout: Layout, root: Path) -> Path | None:
+    """The dataset's file of tags, None if there is none.
+
+    Known layouts name a file that most copies of the dataset do not have.
+    """
+    path = root / layout.tags if layout.tags is not None else None
+    return path if path is not None and path.is_file() else None
+
+
 def tags_of(layout: Layout, root: Path, names: Sequence[str]) -> dict[str, Tensor]:
     """Tags of a dataset, as `read_tags`, with all the images ``names`` among them.
 
@@ -135,11 +202,13 @@ def tags_of(layout: Layout, root: Path, names: Sequence[str]) -> dict[str, Tenso
 
 def tags_from(
     source: TagSource, layout: Layout, root: Path, names: Sequence[str]
-) -> Mapping[str, Tensor] | None:
+) -> TagsFromLabels | None:
     """Tags ``(K,)`` of the images ``names`` to which predictions are restricted.
 
     Args:
-        source: Where they come from; ``mask`` is an oracle.
+        source: Where they come from. ``scribble``: the strokes, and where there are none the
+            dataset's file of tags. ``file``: that file, and for images that it does not name the
+            strokes. ``mask`` is an oracle.
         layout: Folders and classes of the dataset.
         root: Its folder.
         names: Ids of the images.
@@ -148,14 +217,25 @@ def tags_from(
         By id; None for no restriction.
 
     Raises:
-        DataError: A file is missing or wrong.
+        DataError: A file is missing or wrong; or with ``file``, an image is neither in it nor has
+            a scribble.
     """
     if source == "none":
         return None
-    if source == "file":
-        return tags_of(layout, root, names)
+    num_classes = len(layout.class_names)
     if source == "mask":
-        paths = {record.name: record.mask for record in layout.evaluation_records(root, names)}
-    else:
-        paths = {name: layout.scribble_path(root, name) for name in names}
-    return TagsFromLabels(paths, num_classes=len(layout.class_names))
+        masks = {record.name: record.mask for record in layout.evaluation_records(root, names)}
+        return TagsFromLabels(masks, num_classes=num_classes)
+    scribbles = {name: layout.scribble_path(root, name) for name in names}
+    listed: Mapping[str, Tensor] = {}
+    if source == "file":
+        if layout.tags is None:
+            raise DataError(
+                "tags: the dataset names no file of them; set 'tags: FILE' in "
+                f"{root / 'dataset.yaml'}, or --data.tags FILE"
+            )
+        listed = tags_of(layout, root, [name for name in names if scribbles[name] is None])
+        scribbles = {name: None if name in listed else path for name, path in scribbles.items()}
+    elif (path := tags_file(layout, root)) is not None:
+        listed = read_tags(path, layout.class_names)
+    return TagsFromLabels(scribbles, listed, num_classes=num_classes)

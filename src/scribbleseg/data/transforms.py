@@ -7,7 +7,7 @@ every sample.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -52,16 +52,23 @@ class RandomScale(v2.Transform):
 
 
 class RandomCrop(v2.Transform):
-    """Cut out a random window; a picture smaller than the window is padded around its centre first.
+    """Cut out a random window; a picture smaller than the window is padded first.
 
     Args:
         size: Height and width of the window in pixels.
         fill: Grey level or colour of padded pixels, 0..255.
+        place: Where a smaller picture lies in the window: at the ``center``, or at a ``random``
+            place.
     """
 
-    def __init__(self, size: tuple[int, int], fill: Sequence[int] = (0,)) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        fill: Sequence[int] = (0,),
+        place: Literal["center", "random"] = "center",
+    ) -> None:
         super().__init__()
-        self.size, self.fill = tuple(size), list(fill)
+        self.size, self.fill, self.place = tuple(size), list(fill), place
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw the padding and the window's corner."""
@@ -74,7 +81,10 @@ class RandomCrop(v2.Transform):
             for want, have in zip(self.size, canvas_size(flat_inputs), strict=True)
         ]
         top, left = (int(torch.randint(r + 1, ())) for r in room)
-        before = [m // 2 for m in missing]
+        if self.place == "random":
+            before = [int(torch.randint(m + 1, ())) for m in missing]
+        else:
+            before = [m // 2 for m in missing]
         after = [m - b for m, b in zip(missing, before, strict=True)]
         return {"padding": [before[1], before[0], after[1], after[0]], "top": top, "left": left}
 
@@ -122,27 +132,39 @@ class RandomRotation(v2.Transform):
 
 
 class RandomBlur(v2.Transform):
-    """Blur the picture with the 5 x 5 binomial kernel, (1, 4, 6, 4, 1) / 16 along each axis.
+    """Blur the picture.
 
     Args:
         p: Probability to blur at all.
+        sigma: Smallest and largest standard deviation of a Gaussian, pixels; null for the 5 x 5
+            binomial kernel, (1, 4, 6, 4, 1) / 16 along each axis.
     """
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5, sigma: tuple[float, float] | None = None) -> None:
         super().__init__()
-        self.p = p
+        if sigma is not None and not 0 < sigma[0] <= sigma[1]:
+            raise ValueError(f"RandomBlur: sigma {sigma}; expected 0 < smallest <= largest")
+        self.p, self.sigma = p, sigma
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw whether the sample is blurred."""
-        return {"blurred": torch.rand(()).item() < self.p}
+        """Draw whether the sample is blurred, and how much."""
+        blurred = torch.rand(()).item() < self.p
+        if self.sigma is None:
+            return {"blurred": blurred}
+        low, high = self.sigma
+        return {"blurred": blurred, "sigma": low + (high - low) * torch.rand(()).item()}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Blur a picture; everything else stays as it is."""
         if not params["blurred"] or not isinstance(inpt, tv_tensors.Image):
             return inpt
-        kernel = np.array([1, 4, 6, 4, 1], np.float64) / 16
-        pixels = inpt.as_subclass(Tensor).numpy().transpose(1, 2, 0)
-        blurred = cv2.sepFilter2D(pixels, -1, kernel, kernel).reshape(pixels.shape)
+        pixels = np.ascontiguousarray(inpt.as_subclass(Tensor).numpy().transpose(1, 2, 0))
+        if "sigma" in params:
+            blurred = cv2.GaussianBlur(pixels, (0, 0), params["sigma"])
+        else:
+            kernel = np.array([1, 4, 6, 4, 1], np.float64) / 16
+            blurred = cv2.sepFilter2D(pixels, -1, kernel, kernel)
+        blurred = blurred.reshape(pixels.shape)
         moved = torch.from_numpy(np.ascontiguousarray(blurred.transpose(2, 0, 1)))
         return tv_tensors.wrap(moved, like=inpt)
 

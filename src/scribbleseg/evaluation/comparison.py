@@ -47,6 +47,7 @@ def compare_label_images(
     dilation_ratio: float = 0.02,
     hd95: bool = False,
     skip_unreadable: bool = False,
+    merged: Mapping[int, int] | None = None,
 ) -> Report:
     """Scores of predicted label images.
 
@@ -63,6 +64,7 @@ def compare_label_images(
         skip_unreadable: Whether images of which a file is no picture or damaged are left out, and
             named in the report; so are the volumes they belong to. Anything else that is wrong
             with a file is an error all the same.
+        merged: Labels of the truth that count as others, as a published evaluation has it.
 
     Raises:
         DataError: A file cannot be read, sizes differ, a value is out of range, a predicted pixel
@@ -72,7 +74,15 @@ def compare_label_images(
     present = _present(volumes, pairs)
     needed = {name for volume in present for name in volume.slices}
     job = _Job(
-        num_classes, ignore_index, scribbles, dilation_ratio, hd95, skip_unreadable, needed, Lock()
+        num_classes,
+        ignore_index,
+        scribbles,
+        dilation_ratio,
+        hd95,
+        skip_unreadable,
+        merged or {},
+        needed,
+        Lock(),
     )
     counts: Counts = np.zeros((num_classes, num_classes), np.int64)
     image_scores: dict[str, ImageScores] = {}
@@ -140,6 +150,7 @@ class _Job:
     dilation_ratio: float
     hd95: bool
     skip_unreadable: bool
+    merged: Mapping[int, int]
     needed: set[str]
     one_large: Lock
 
@@ -164,6 +175,10 @@ class _Job:
         _same_size(predicted_path, predicted, true_path, true)
         self._check(true_path, true, holes=True)
         self._check(predicted_path, predicted, holes=False)
+        if self.merged:
+            whole = true.copy()
+            for label, other in self.merged.items():
+                true[whole == label] = other
         what = {"num_classes": self.num_classes, "ignore_index": self.ignore_index}
         distance = None
         if self.scribbles is not None:

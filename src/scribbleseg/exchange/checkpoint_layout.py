@@ -1,7 +1,7 @@
 """What is known about a published checkpoint: its names, and the network of ours that it fills."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scribbleseg.annotation.label_image import Color
@@ -52,6 +52,7 @@ class CheckpointLayout:
         pictures: How pictures were fed to networks of 3 (RGB) and 1 (grey) channels.
         class_names: Names of the classes; used where the checkpoint has as many.
         palette: RGB of each of them.
+        endings: Endings of names that are left out, whatever their beginning.
     """
 
     name: str
@@ -62,18 +63,20 @@ class CheckpointLayout:
     pictures: Mapping[int, Picture]
     class_names: tuple[str, ...] = ()
     palette: tuple[Color, ...] = ()
+    endings: Mapping[str, Dropped] = field(default_factory=dict)
 
     def recognises(self, shapes: Shapes) -> bool:
         """Whether a checkpoint has this form."""
         return all(name in shapes for name in self.required)
 
-    def our_names(self, key: str) -> list[str | Dropped]:
+    def our_names(self, key: str) -> Sequence[str | Dropped]:
         """What the rules say about a name: exactly one answer, if the checkpoint is of this form.
 
         Args:
             key: Name in the checkpoint.
         """
-        return [
+        left_out = [reason for ending, reason in self.endings.items() if key.endswith(ending)]
+        return left_out or [
             ours if isinstance(ours, Dropped) else ours + key.removeprefix(theirs)
             for theirs, ours in self.names.items()
             if key.startswith(theirs)

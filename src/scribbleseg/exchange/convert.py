@@ -123,7 +123,8 @@ def find_layout(state: Mapping[str, Tensor], path: Path) -> CheckpointLayout:
         which = ", ".join(layout.name for layout in found) or "none"
         raise CheckpointError(
             f"{path}: of the known layouts ({', '.join(layout.name for layout in known)}) it fits "
-            f"{which}; it has {_first(state)}"
+            f"{which}; it has {_first(state)}. An encoder alone is not converted but given to a "
+            "network: --model.network.weights FILE"
         )
     return found[0]
 

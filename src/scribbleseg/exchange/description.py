@@ -22,11 +22,12 @@ class NetworkSpec:
     Args:
         name: A class that `scribbleseg.networks` exports, or one that is handed over by name when
             the model is loaded. Never a path that could be imported.
-        arguments: Its arguments beside the number of classes and channels: plain values.
+        arguments: Its arguments beside the number of classes and channels: plain values, and
+            networks where an argument makes one.
     """
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, "NetworkSpec | Any"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

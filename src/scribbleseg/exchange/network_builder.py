@@ -3,6 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, get_type_hints
 
 import torch
@@ -11,14 +12,16 @@ from torch.overrides import TorchFunctionMode
 
 import scribbleseg.networks
 from scribbleseg.errors import CheckpointError, ConfigError
-from scribbleseg.exchange.description import ModelDescription
+from scribbleseg.exchange.description import ModelDescription, NetworkSpec
 from scribbleseg.exchange.typed_value import fitted
+from scribbleseg.networks.factory import NetworkFactory
 
 __all__ = [
     "NetworkClass",
     "check_weights",
     "differences",
     "known_networks",
+    "network_arguments",
     "network_with_weights",
     "shape_differences",
     "shapes_of",
@@ -139,16 +142,32 @@ def check_weights(
         )
 
 
+def argument_types(cls: NetworkClass) -> dict[str, Any]:
+    """The type of each argument."""
+    return get_type_hints(cls.__init__) if inspect.isclass(cls) else get_type_hints(cls)
+
+
+def network_arguments(cls: NetworkClass) -> set[str]:
+    """Names of the arguments that make a network of their own."""
+    return {key for key, kind in argument_types(cls).items() if kind == NetworkFactory}
+
+
 def _skeleton(
     model: ModelDescription, networks: Mapping[str, NetworkClass] | None
 ) -> dict[str, Tensor]:
     """The network's state without values: tensors on the meta device take no memory."""
-    if model.network.name in (networks or {}):
+    if _names(model.network) & (networks or {}).keys():
         # The caller's own class may do what the meta device cannot.
         with torch.random.fork_rng(devices=[]):
             return _build(model, networks).state_dict()
     with torch.device("meta"), _SchedulesOnHost():
         return _build(model, networks).state_dict()
+
+
+def _names(network: NetworkSpec) -> set[str]:
+    """The classes of a network and of those inside it."""
+    inside = [value for value in network.arguments.values() if isinstance(value, NetworkSpec)]
+    return {network.name}.union(*map(_names, inside))
 
 
 class _SchedulesOnHost(TorchFunctionMode):
@@ -163,8 +182,17 @@ class _SchedulesOnHost(TorchFunctionMode):
 
 
 def _build(model: ModelDescription, networks: Mapping[str, NetworkClass] | None) -> nn.Module:
-    name, arguments = model.network.name, dict(model.network.arguments)
-    known = known_networks(networks)
+    make = _maker(model.network, known_networks(networks))
+    try:
+        return make(model.num_classes, model.picture.in_channels)
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"{model.network.name} cannot be built: {reason[:200]}") from None
+
+
+def _maker(network: NetworkSpec, known: Mapping[str, NetworkClass]) -> NetworkClass:
+    """What makes a network from a number of classes and of channels; its arguments are checked."""
+    name, arguments = network.name, dict(network.arguments)
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
@@ -179,13 +207,14 @@ def _build(model: ModelDescription, networks: Mapping[str, NetworkClass] | None)
         raise ConfigError(f"{name} has no argument {', '.join(map(repr, unknown))[:100]}")
     if "weights" in arguments:
         arguments["weights"] = "none"  # they come from the file beside; nothing is downloaded
-    hints = get_type_hints(cls.__init__) if inspect.isclass(cls) else get_type_hints(cls)
+    hints, inner = argument_types(cls), network_arguments(cls)
     try:
         checked = {
-            key: fitted(value, hints.get(key, Any), f"{name}.{key}")
+            key: _maker(value, known)
+            if key in inner and isinstance(value, NetworkSpec)
+            else fitted(value, hints.get(key, Any), f"{name}.{key}")
             for key, value in arguments.items()
         }
-        return cls(model.num_classes, model.picture.in_channels, **checked)
-    except (ValueError, TypeError, RuntimeError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ConfigError(f"{name} cannot be built: {reason[:200]}") from None
+    except ValueError as error:
+        raise ConfigError(f"{name} cannot be built: {error}") from None
+    return partial(cls, **checked)

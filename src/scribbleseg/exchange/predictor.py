@@ -6,6 +6,7 @@ from typing import cast, overload
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from scribbleseg.errors import ConfigError, DataError
 from scribbleseg.exchange.description import ModelDescription
 from scribbleseg.inference import predict
 from scribbleseg.inference.views import fuse_views, views
+from scribbleseg.networks.annotation_network import AnnotationNetwork
 
 __all__ = ["Pixels", "Predictor"]
 
@@ -90,6 +92,34 @@ class Predictor:
         pixels = _pixels(picture, self.model.picture.image_mode)
         prob = self._probabilities(self._input(pixels), (pixels.shape[0], pixels.shape[1]))
         array: NDArray[np.float32] = prob.float().cpu().numpy()
+        return array
+
+    def annotation_probability(self, picture: Pixels) -> NDArray[np.float32]:
+        """Where an annotator would draw what, as a network of BLPSeg has learned it.
+
+        Args:
+            picture: One picture; K + 1 maps of its size have to fit into memory.
+
+        Returns:
+            ``(K + 1, H, W)``: the probability that the pixel is drawn as each class, and last that
+            it is not drawn.
+
+        Raises:
+            ConfigError: The network has no annotation head.
+            DataError: The picture cannot be read, or is not 8 bit.
+        """
+        if not isinstance(self.net, AnnotationNetwork):
+            raise ConfigError(
+                f"a {type(self.net).__name__} has no annotation head; take a model that BLPSeg "
+                "has trained"
+            )
+        pixels = _pixels(picture, self.model.picture.image_mode)
+        image = self.model.picture.normalise(self._input(pixels))
+        with torch.inference_mode():
+            _, logits = self.net.with_annotation(image)
+            size = (pixels.shape[0], pixels.shape[1])
+            whole = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
+        array: NDArray[np.float32] = whole[0].softmax(dim=0).cpu().numpy()
         return array
 
     def overlay(self, picture: Pixels) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from scribbleseg.exchange.network_builder import (
     NetworkClass,
     differences,
     known_networks,
+    network_arguments,
     network_with_weights,
     shapes_of,
 )
@@ -67,7 +68,7 @@ def read_run(
         if key.startswith(NET)
     }
     arguments = config["model"]["init_args"]
-    network = _network(run, arguments.get("network"), networks)
+    network = _network(run, "model.init_args.network", arguments.get("network"), networks)
     if identity.get("network") != network.name:
         raise CheckpointError(
             f"{path}: belongs to a {identity.get('network')}, but the run's config names a "
@@ -116,29 +117,38 @@ def _own(run: Path, name: str) -> Path:
     return path
 
 
-def _network(run: Path, entry: Any, networks: Mapping[str, NetworkClass] | None) -> NetworkSpec:
+def _network(
+    run: Path, place: str, entry: Any, networks: Mapping[str, NetworkClass] | None
+) -> NetworkSpec:
+    config = run / "config.yaml"
     if not isinstance(entry, dict) or not isinstance(entry.get("class_path"), str):
-        raise CheckpointError(f"{run / 'config.yaml'}: model.init_args.network has no class_path")
+        raise CheckpointError(f"{config}: {place} has no class_path")
     path = entry["class_path"]
     module, _, name = path.rpartition(".")
+    known = known_networks(networks)
     ours = module.partition(".")[0] in {"", "scribbleseg"} and name in known_networks()
     if not ours and name not in (networks or {}):
         raise CheckpointError(
-            f"{run / 'config.yaml'}: {path} is a network of your own, which nothing imports "
-            f"because a file names it; hand it over (--network {path}, in Python "
-            f"networks={{{name!r}: {name}}}), or export ONNX, which needs no class"
+            f"{config}: {path} is a network of your own, which nothing imports because a file "
+            f"names it; hand it over (--network {path}, in Python networks={{{name!r}: {name}}}), "
+            "or export ONNX, which needs no class"
         )
-    arguments = entry.get("init_args") or {}
-    plain = {key: value for key, value in arguments.items() if is_plain(value)}
-    if len(plain) < len(arguments):
-        odd = ", ".join(sorted(arguments.keys() - plain.keys()))
+    arguments: dict[str, Any] = dict(entry.get("init_args") or {})
+    for key in network_arguments(known[name]) & arguments.keys():
+        arguments[key] = _network(run, f"{place}.{key}", arguments[key], networks)
+    odd = [
+        key
+        for key, value in arguments.items()
+        if not isinstance(value, NetworkSpec) and not is_plain(value)
+    ]
+    if odd:
         raise CheckpointError(
-            f"{run / 'config.yaml'}: arguments of {name} that are not plain values: {odd}; export "
-            "ONNX instead"
+            f"{config}: arguments of {name} that are not plain values: {', '.join(sorted(odd))}; "
+            "export ONNX instead"
         )
-    if "weights" in plain:
-        plain["weights"] = "none"  # what training began with is in the checkpoint by now
-    return NetworkSpec(name, plain)
+    if "weights" in arguments:
+        arguments["weights"] = "none"  # what training began with is in the checkpoint by now
+    return NetworkSpec(name, arguments)
 
 
 def _inference(arguments: Mapping[str, Any]) -> Inference:

@@ -67,6 +67,7 @@ class DenseCrf:
 
 CRF_PRESETS: dict[str, DenseCrf] = {
     "toco": DenseCrf(),
+    "toco_cam": DenseCrf(bilateral_xy=36.0, bilateral_rgb=3.0, bilateral_weight=4.0),
     "blpseg": DenseCrf(iterations=1, bilateral_xy=32.0),
     "deeplab": DenseCrf(
         gaussian_xy=1.0, gaussian_weight=1.0, bilateral_xy=121.0, bilateral_rgb=5.0,
@@ -76,9 +77,10 @@ CRF_PRESETS: dict[str, DenseCrf] = {
 """Published settings.
 
 ``toco``: the CRF of ToCo's code (Ru et al., CVPR 2023), ten iterations of 3 px / 3 and 80 px, 13
-grey levels / 10. ``blpseg``: one iteration with 32 px instead of 80, the tests of BLPSeg and LPL.
-``deeplab``: the setting usual since DeepLab, ten iterations of 1 px / 1 and 121 px, 5 grey levels /
-4; with it ToCo's *decoder* is evaluated."""
+grey levels / 10. ``toco_cam``: 36 px and 3 grey levels / 4 instead, with which the same code turns
+activation maps into labels. ``blpseg``: one iteration with 32 px instead of 80, the tests of BLPSeg
+and LPL. ``deeplab``: the setting usual since DeepLab, ten iterations of 1 px / 1 and 121 px, 5 grey
+levels / 4; with it ToCo's *decoder* is evaluated."""
 
 
 def dense_crf(

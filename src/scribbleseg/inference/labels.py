@@ -11,10 +11,10 @@ from torch import Tensor
 
 from scribbleseg.data.normalisation import Normalisation
 from scribbleseg.inference.par import par
-from scribbleseg.inference.settings import Inference
+from scribbleseg.inference.settings import Inference, Refine
 from scribbleseg.inference.views import Network, fuse_views, views
 
-__all__ = ["Decision", "par_half_size", "predict", "tiles"]
+__all__ = ["Decision", "par_half_size", "predict", "refined_scores", "resized", "tiles"]
 
 BAND_VALUES = 1 << 25
 """Scores that are enlarged at a time, about 130 MB."""
@@ -61,6 +61,8 @@ def predict(
         tags: ``(B, K)``, above 0 for classes that may be decided for; None for all.
         confidence: Whether the confidence is wanted as well.
     """
+    if how.center is not None:
+        return _predict_middle(net, images, sizes, normalise, how, tags, confidence)
     if max(images.shape[-2:]) <= how.tile:
         return _predict(net, images, sizes, normalise, how, tags, confidence)
     if how.long_side is not None:  # of the picture, not of a tile
@@ -83,8 +85,20 @@ def predict(
             if sure is not None and part.confidence is not None:
                 sure[place] = part.confidence[inner]
         assert label is not None
-        decisions.append(_resized(Decision(label, sure), size))
+        decisions.append(resized(Decision(label, sure), size))
     return decisions
+
+
+def middle(size: Sequence[int], window: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns of the window in the middle of a picture, as far as the picture goes.
+
+    >>> middle((5, 9), (7, 4))
+    (slice(0, 5, None), slice(2, 6, None))
+    """
+    lengths = [min(pair) for pair in zip(size, window, strict=True)]
+    first = [(whole - part) // 2 for whole, part in zip(size, lengths, strict=True)]
+    rows, columns = (slice(f, f + n) for f, n in zip(first, lengths, strict=True))
+    return rows, columns
 
 
 def tiles(
@@ -116,6 +130,33 @@ def tiles(
             )
 
 
+def _predict_middle(
+    net: Network,
+    images: Tensor,
+    sizes: Sequence[tuple[int, int]],
+    normalise: Normalisation,
+    how: Inference,
+    tags: Tensor | None,
+    confidence: bool,
+) -> list[Decision]:
+    assert how.center is not None
+    place = middle(images.shape[-2:], how.center)
+    part = images[..., place[0], place[1]]
+    decisions = predict(
+        net,
+        part,
+        [(part.shape[-2], part.shape[-1])] * len(sizes),
+        normalise,
+        replace(how, center=None),
+        tags=tags,
+        confidence=confidence,
+    )
+    return [
+        resized(_framed(decision, images.shape[-2:], place), size)
+        for decision, size in zip(decisions, sizes, strict=True)
+    ]
+
+
 def _predict(
     net: Network,
     images: Tensor,
@@ -137,10 +178,10 @@ def _predict(
         is_probability = how.combine != "logits"
         if how.refine != "none":
             prob = scores if is_probability else scores.softmax(dim=0)
-            scores, is_probability = _refined(prob, images[index], how), True
+            scores, is_probability = refined_scores(prob, images[index], how.refine), True
         at = here if how.resize_labels else size
         decision = _decide(scores, at, own_tags, how, is_probability, confidence)
-        decisions.append(_resized(decision, size))
+        decisions.append(resized(decision, size))
     return decisions
 
 
@@ -200,11 +241,24 @@ def _enlarged_rows(
     return torch.lerp(wide[:, upper - first], wide[:, lower - first], share)
 
 
-def _resized(decision: Decision, size: tuple[int, int]) -> Decision:
+def resized(decision: Decision, size: tuple[int, int]) -> Decision:
+    """A decision at another height and width, nearest."""
     confidence = decision.confidence
     return Decision(
         _nearest(decision.label, size), None if confidence is None else _nearest(confidence, size)
     )
+
+
+def _framed(decision: Decision, size: Sequence[int], place: tuple[slice, slice]) -> Decision:
+    """A decision over a part of a picture; elsewhere is no class, and confidence 0."""
+    nothing = 255 if decision.label.dtype == torch.uint8 else 65535
+    label = decision.label.new_full(tuple(size), nothing)
+    label[place] = decision.label
+    if decision.confidence is None:
+        return Decision(label)
+    confidence = torch.zeros_like(label, dtype=torch.uint8)
+    confidence[place] = decision.confidence
+    return Decision(label, confidence)
 
 
 def _nearest(label: Tensor, size: tuple[int, int]) -> Tensor:
@@ -220,15 +274,25 @@ def _nearest(label: Tensor, size: tuple[int, int]) -> Tensor:
     return label[rows][:, columns]
 
 
-def _refined(prob: Tensor, image: Tensor, how: Inference) -> Tensor:
-    if how.refine == "par":
+def refined_scores(prob: Tensor, image: Tensor, refine: Refine) -> Tensor:
+    """Probabilities that follow the picture's edges.
+
+    Args:
+        prob: ``(K, H, W)`` float, adding up to 1.
+        image: ``(C, H, W)`` uint8.
+        refine: How; not ``none``.
+
+    Returns:
+        ``(K, H, W)``, on the host after a CRF.
+    """
+    if refine == "par":
         return par_half_size(image.to(prob.device), prob)
     # Imported here: compiling costs seconds, and only some test protocols ask for it.
     from scribbleseg.inference.dense_crf import CRF_PRESETS, dense_crf
 
     picture: NDArray[np.uint8] = image.permute(1, 2, 0).squeeze(-1).cpu().numpy()
     refined = dense_crf(
-        prob.float().cpu().numpy(), picture, CRF_PRESETS[how.refine.removeprefix("crf_")]
+        prob.float().cpu().numpy(), picture, CRF_PRESETS[refine.removeprefix("crf_")]
     )
     return torch.from_numpy(refined)
 

@@ -83,7 +83,7 @@ def pseudo_label(
 
     Args:
         label: ``(H, W)`` decisions.
-        confidence: ``(H, W)`` uint8, probability times 255.
+        confidence: ``(H, W)`` uint8, probability times 255; 0 says that nothing was decided.
         thresholds: ``(K,)`` least probability for each class, 0..1.
         ignore_index: Value of undecided pixels.
         scribble: ``(H, W)`` labels that are known, or None.
@@ -96,7 +96,7 @@ def pseudo_label(
     array([[  0,   1, 255]], dtype=uint8)
     """
     wide = np.uint8 if ignore_index < 256 else np.uint16
-    unsure = confidence < np.ceil(255 * thresholds)[label]
+    unsure = confidence < np.ceil(255 * thresholds).clip(min=1)[label]
     result: LabelImage = np.where(unsure, wide(ignore_index), label.astype(wide))
     confidence = confidence.copy()
     if scribble is not None:

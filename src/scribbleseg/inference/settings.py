@@ -5,13 +5,13 @@ from typing import Literal
 
 from scribbleseg.errors import ConfigError
 
-__all__ = ["PROTOCOLS", "Inference", "Protocol"]
+__all__ = ["PROTOCOLS", "Inference", "Protocol", "Refine"]
 
 Combine = Literal["logits", "probability", "cdsp_order"]
-Refine = Literal["none", "par", "crf_toco", "crf_blpseg", "crf_deeplab"]
+Refine = Literal["none", "par", "crf_toco", "crf_toco_cam", "crf_blpseg", "crf_deeplab"]
 Protocol = Literal[
     "blpseg", "blpseg_crf", "cdsp_acdc", "cdsp_cityscapes", "cdsp_coco", "cdsp_voc", "lpl",
-    "lpl_crf", "toco_coco", "toco_voc",
+    "lpl_crf", "pfa_crop", "toco_coco", "toco_voc",
 ]  # fmt: skip
 
 
@@ -40,6 +40,8 @@ class Inference:
             and enlarge the label image, instead of enlarging the scores and deciding then.
         refine: What sharpens the scores at the network's input size before the decision: pixel-
             adaptive refinement (``par``), or the dense CRF of a preset.
+        center: Height and width of the window in the middle of a picture, pixels, outside which
+            nothing is decided and ``validate`` counts nothing; null for whole pictures.
         tile: Pictures with a longer side than this are cut into tiles of this side (plus a margin
             that is thrown away), pixels, so that memory stays bounded.
     """
@@ -58,6 +60,7 @@ class Inference:
     round_sizes: Literal["nearest", "down"] = "nearest"
     resize_labels: bool = False
     refine: Refine = "none"
+    center: tuple[int, int] | None = None
     tile: int = 2048
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class Inference:
             "scales": min(self.scales, default=0.0),
             "long_side": 1 if self.long_side is None else self.long_side,
             "window": 1 if self.window is None else min(self.window),
+            "center": 1 if self.center is None else min(self.center),
             "windows_at_once": self.windows_at_once,
         }
         for name, value in positive.items():
@@ -109,6 +113,9 @@ PROTOCOLS: dict[Protocol, Inference] = {
     "lpl_crf": Inference(
         (*FOUR, 1.5), flip=True, bicubic=True, align_corners=True, refine="crf_blpseg"
     ),
+    # validation during the training of PFA: no score of whole pictures, and for its two augmented
+    # predictions an oracle (data.evaluation_tags mask)
+    "pfa_crop": Inference(window=(320, 320), center=(320, 320)),
     # the decoder of ToCo
     "toco_voc": Inference((1.0, 1.25, 1.5), flip=True, over_scales="max", refine="crf_deeplab"),
     "toco_coco": Inference((1.0, 1.25, 1.5), flip=True, over_flips="max", refine="crf_deeplab"),

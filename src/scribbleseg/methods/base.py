@@ -1,8 +1,8 @@
 """The shallow base of all methods: everything about training that is not the paper's idea."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 import lightning as L
@@ -10,21 +10,19 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from scribbleseg.data.sample import Batch, EvaluationBatch
+from scribbleseg.data.tags import TagSource
 from scribbleseg.errors import ConfigError
 from scribbleseg.evaluation.confusion import Scores, confusion_matrix
 from scribbleseg.inference import PROTOCOLS, Decision, Inference, Protocol, predict
 from scribbleseg.losses import far_background_loss
 from scribbleseg.methods.optimization import Optimization
+from scribbleseg.networks.factory import NetworkFactory
 
 __all__ = ["IDENTITY", "NetworkFactory", "SegmentationTask", "Terms"]
-
-NetworkFactory = Callable[[int, int], nn.Module]
-"""Makes a network from (number of classes, channels of the picture); in a config a class path and
-its other arguments."""
 
 IDENTITY = "scribbleseg"
 """Key of a checkpoint under which `SegmentationTask.identity` is stored."""
@@ -97,7 +95,7 @@ class SegmentationTask(L.LightningModule, ABC):
             brings: Kinds of supervision among the training images.
 
         Raises:
-            ConfigError: A kind is missing, or one is not used.
+            ConfigError: A kind is missing, or one is not used; or a run could not be tested.
         """
         if brings - self.uses or self.needs - brings:
             raise ConfigError(
@@ -105,11 +103,21 @@ class SegmentationTask(L.LightningModule, ABC):
                 f"{type(self).__name__} needs "
                 f"{', '.join(sorted(self.needs))} and uses {', '.join(sorted(self.uses))} only"
             )
+        self._check_whole_pictures()
 
     def setup(self, stage: str) -> None:
-        """Check the supervision before the first step."""
+        """Check the supervision before the first step, and that label images can be written."""
         if stage == "fit":
             self.check_supervision(self.trainer.datamodule.train_supervision)  # type: ignore[attr-defined]
+        elif stage != "validate":
+            self._check_whole_pictures()
+
+    def _check_whole_pictures(self) -> None:
+        if self.inference.center is not None:
+            raise ConfigError(
+                "model.inference.center (protocol pfa_crop) decides the middle of pictures alone; "
+                "only validate can score that"
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Sum of the terms, each logged by its name."""
@@ -155,6 +163,20 @@ class SegmentationTask(L.LightningModule, ABC):
             tags=batch.get("tags"),
             confidence=confidence,
         )
+
+    def label_settings(self) -> dict[str, Any]:
+        """What, beside the weights, decides over the labels of ``predict`` and ``pseudolabel``."""
+        return {"inference": asdict(self.inference)}
+
+    def check_tags(self, source: TagSource, untagged: Sequence[str]) -> None:
+        """Refuse pseudo labels of images whose classes would have to be known; here of none.
+
+        Called before anything is written.
+
+        Args:
+            source: Where the classes of each image come from.
+            untagged: Ids of the images of whose classes nothing is known; with ``none`` all.
+        """
 
     def on_validation_epoch_start(self) -> None:
         """Counts start at zero."""

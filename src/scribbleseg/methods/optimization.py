@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import torch
@@ -27,13 +28,19 @@ class Optimization:
         betas: Decay rates of AdamW's moments.
         lr_multipliers: Factor on the learning rate of all parameters whose name starts with the
             key; the longest key counts. Names as in ``named_parameters()``, e.g.
-            ``net.classifier``.
+            ``net.classifier``; ``*`` stands for anything: ``net.encoder.*norm`` with factor 0
+            leaves an encoder's norms as they are.
         decay_norm_and_bias: Whether weight decay acts on parameters with one axis (norms and
             biases) too.
         schedule: Shape of the decay from ``warmup_steps`` to the end.
         power: Exponent of the poly schedule.
+        end_factor: Factor on the learning rate at which the decay ends.
+        hold_steps: Optimiser steps for which the rate stays the same, an epoch's for schedules that
+            were published by the epoch.
         warmup_steps: Optimiser steps of linear rise.
         warmup_start: Factor on the learning rate in step 0 of the warm-up.
+        decay_from_start: Let the decay count from step 0, so that it has already begun where the
+            warm-up ends.
     """
 
     optimizer: Literal["sgd", "adamw"] = "adamw"
@@ -45,8 +52,11 @@ class Optimization:
     decay_norm_and_bias: bool = True
     schedule: Literal["constant", "poly", "linear", "cosine"] = "poly"
     power: float = 0.9
+    end_factor: float = 0.0
+    hold_steps: int = 1
     warmup_steps: int = 0
     warmup_start: float = 0.0
+    decay_from_start: bool = False
 
     def build(self, module: nn.Module, total_steps: int) -> tuple[Optimizer, LambdaLR]:
         """Optimiser of a module's trainable parameters, and its schedule by optimiser step.
@@ -75,8 +85,11 @@ class Optimization:
                 total_steps,
                 schedule=self.schedule,
                 power=self.power,
+                end_factor=self.end_factor,
+                hold_steps=self.hold_steps,
                 warmup_steps=self.warmup_steps,
                 warmup_start=self.warmup_start,
+                decay_from_start=self.decay_from_start,
             )
 
         return optimizer, LambdaLR(optimizer, factor)
@@ -88,7 +101,7 @@ class Optimization:
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad:
                 continue
-            matches = [key for key in self.lr_multipliers if name.startswith(key)]
+            matches = [key for key in self.lr_multipliers if fnmatchcase(name, f"{key}*")]
             unused -= set(matches)
             multiplier = self.lr_multipliers[max(matches, key=len)] if matches else 1.0
             decays = self.decay_norm_and_bias or parameter.ndim > 1
@@ -113,25 +126,33 @@ def learning_rate_factor(
     *,
     schedule: Literal["constant", "poly", "linear", "cosine"],
     power: float = 0.9,
+    end_factor: float = 0.0,
+    hold_steps: int = 1,
     warmup_steps: int = 0,
     warmup_start: float = 0.0,
+    decay_from_start: bool = False,
 ) -> float:
     """Factor on the base learning rate in optimiser step ``step``, counted from 0.
 
     During the warm-up it rises linearly from ``warmup_start`` towards 1; after it, with t the share
-    of the remaining steps that are done: poly ``(1 - t)**power``, linear ``1 - t``, cosine ``(1 +
-    cos(pi t)) / 2``. From ``total_steps`` on it stays at its last value.
+    of the remaining steps (with ``decay_from_start``: of all steps) that are done: poly
+    ``(1 - t)**power``, linear ``1 - t``, cosine ``(1 + cos(pi t)) / 2``, all stretched so that they
+    end at ``end_factor``. It changes every ``hold_steps`` steps; from ``total_steps`` on it stays
+    at its last value.
 
     >>> [round(learning_rate_factor(s, 4, schedule="cosine"), 3) for s in range(5)]
     [1.0, 0.854, 0.5, 0.146, 0.0]
     """
+    step -= step % hold_steps
     if step < warmup_steps:
         return warmup_start + (1 - warmup_start) * step / warmup_steps
-    done = min((step - warmup_steps) / max(total_steps - warmup_steps, 1), 1.0)
-    if schedule == "poly":
-        return float((1 - done) ** power)
-    if schedule == "linear":
-        return 1 - done
-    if schedule == "cosine":
-        return (1 + math.cos(math.pi * done)) / 2
-    return 1.0
+    first = 0 if decay_from_start else warmup_steps
+    done = min((step - first) / max(total_steps - first, 1), 1.0)
+    if schedule == "constant":
+        return 1.0
+    left: float = {
+        "poly": (1 - done) ** power,
+        "linear": 1 - done,
+        "cosine": (1 + math.cos(math.pi * done)) / 2,
+    }[schedule]
+    return end_factor + (1 - end_factor) * left

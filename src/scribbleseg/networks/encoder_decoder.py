@@ -1,11 +1,11 @@
-"""U-Net, DeepLabV3+ and SegFormer decoders on any encoder of segmentation_models_pytorch or timm.
+"""U-Net and DeepLabV3+ decoders on any encoder of segmentation_models_pytorch or timm.
 
 The decoders are those of segmentation_models_pytorch, the modern forms. Its DeepLabV3+ is not the
 network of the published scribble methods (separable convolutions, other rates, no multi-grid);
 networks that reproduce a paper are separate classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import segmentation_models_pytorch as smp
@@ -15,7 +15,7 @@ from scribbleseg.networks.padding import check_divisible, crop_like, pad_to_mult
 from scribbleseg.networks.semantic_map import cells_of_image
 from scribbleseg.networks.weights import build_with_encoder
 
-__all__ = ["DeepLabV3Plus", "Segformer", "UNet"]
+__all__ = ["DeepLabV3Plus", "EncoderDecoder", "UNet"]
 
 
 class EncoderDecoder(nn.Module):
@@ -67,6 +67,23 @@ class EncoderDecoder(nn.Module):
         features = self.features(padded)
         semantic = cells_of_image(features[self.semantic_position], padded, image)
         return crop_like(self.head(features), image), semantic
+
+    def split(self, image: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The semantic map, and the rest of the network; see `SplitNetwork`.
+
+        Args:
+            image: ``(B, in_channels, H, W)`` float; H and W multiples of ``self.stride``.
+        """
+        if self.semantic_position == 0:
+            return self.features(image)[0], self.classifier[0]  # without its enlargement
+        check_divisible(image, self.stride)
+        *finer, semantic = self.encoder(image)
+
+        def rest(changed: Tensor) -> Tensor:
+            logits: Tensor = self.classifier(self.decoder([*finer, changed]))
+            return logits
+
+        return semantic, rest
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits ``(B, num_classes, H, W)`` at the image's size, whatever it is."""
@@ -143,39 +160,5 @@ class DeepLabV3Plus(EncoderDecoder):
                 decoder_channels=decoder_channels,
             ),
             stride=16,
-            decoder_channels=decoder_channels,
-        )
-
-
-class Segformer(EncoderDecoder):
-    """SegFormer decoder (Xie et al., NeurIPS 2021); published with encoders ``mit_b0 .. mit_b5``.
-
-    Args:
-        num_classes: Classes predicted, background included.
-        in_channels: Channels of the image.
-        encoder: Encoder of segmentation_models_pytorch, or ``tu-<name>`` for one of timm.
-        weights: Encoder weights: none, imagenet, or a file.
-        decoder_channels: Channels to which every encoder map is projected.
-    """
-
-    def __init__(
-        self,
-        num_classes: int,
-        in_channels: int = 3,
-        *,
-        encoder: str = "mit_b1",
-        weights: str = "none",
-        decoder_channels: int = 256,
-    ) -> None:
-        super().__init__(
-            build_with_encoder(
-                smp.Segformer,
-                encoder,
-                weights,
-                in_channels,
-                classes=num_classes,
-                decoder_segmentation_channels=decoder_channels,
-            ),
-            stride=32,
             decoder_channels=decoder_channels,
         )

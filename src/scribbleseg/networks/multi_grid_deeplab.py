@@ -9,6 +9,7 @@
 CDSP: "Scribble Hides Class", AAAI 2024, arXiv 2402.17555. CSPNet: arXiv 2503.13895.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -40,6 +41,7 @@ class MultiGridDeepLab(nn.Module):
     """
 
     semantic_channels: int = HIGH
+    stride: int = 1
 
     def __init__(
         self,
@@ -83,6 +85,15 @@ class MultiGridDeepLab(nn.Module):
         """Logits at the image's size, and the map of ``layer4`` ``(B, 2048, h, w)``."""
         features = self.features(image)
         return _enlarge(self.head(features), image), features[-1]
+
+    def split(self, image: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The map of ``layer4``, and the head; see `SplitNetwork`.
+
+        Args:
+            image: ``(B, in_channels, H, W)`` float, any size.
+        """
+        *finer, semantic = self.features(image)
+        return semantic, lambda changed: self.head([*finer, changed])
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits ``(B, num_classes, H, W)`` at the image's size, whatever it is."""

@@ -16,9 +16,9 @@ def pad_to_multiple(image: Tensor, stride: int) -> Tensor:
     >>> pad_to_multiple(torch.ones(1, 1, 3, 4), 4).sum(dim=-1)
     tensor([[[4., 4., 4., 0.]]])
     """
-    height, width = image.shape[-2:]
-    bottom, right = -height % stride, -width % stride
-    return F.pad(image, (0, right, 0, bottom)) if bottom or right else image
+    # Without a branch, and in a form from which a recorded graph sees that the result is divisible.
+    bottom, right = ((side + stride - 1) // stride * stride - side for side in image.shape[-2:])
+    return F.pad(image, (0, right, 0, bottom))
 
 
 def crop_like(logits: Tensor, image: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ Two published networks differ in details, which are arguments:
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -101,12 +101,10 @@ class PlainUNet(nn.Module):
             classifies, the last is the encoder's deepest map.
         """
         check_divisible(image, self.stride)
-        skips = [self.encoder[0](image)]
-        for level in self.encoder[1:]:
-            skips.append(level(self.pool(skips[-1])))
-        maps = [skips.pop()]
-        for up, level in zip(reversed(self.up), reversed(self.decoder), strict=True):
-            maps.append(level(torch.cat([skips.pop(), up(maps[-1])], dim=1)))
+        skips = self._skips(image)
+        maps = [skips[-1]]
+        for level in reversed(range(len(self.up))):
+            maps.append(self._decoded(level, maps[-1], skips))
         return maps[::-1]
 
     def head(self, features: list[Tensor]) -> Tensor:
@@ -124,9 +122,42 @@ class PlainUNet(nn.Module):
         semantic = cells_of_image(features[self.semantic_level], padded, image)
         return crop_like(self.head(features), image), semantic
 
+    def split(self, image: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The semantic map, and the finer levels with the classifier; see `SplitNetwork`.
+
+        Args:
+            image: ``(B, in_channels, H, W)`` float; H and W multiples of ``self.stride``.
+        """
+        check_divisible(image, self.stride)
+        skips = self._skips(image)
+        semantic = skips[-1]
+        for level in reversed(range(self.semantic_level, len(self.up))):
+            semantic = self._decoded(level, semantic, skips)
+
+        def rest(changed: Tensor) -> Tensor:
+            for level in reversed(range(self.semantic_level)):
+                changed = self._decoded(level, changed, skips)
+            logits: Tensor = self.classifier(changed)
+            return logits
+
+        return semantic, rest
+
     def forward(self, image: Tensor) -> Tensor:
         """Logits ``(B, num_classes, H, W)`` at the image's size, whatever it is."""
         return crop_like(self.head(self.features(pad_to_multiple(image, self.stride))), image)
+
+    def _skips(self, image: Tensor) -> list[Tensor]:
+        """The encoder's maps, finest first."""
+        skips = [self.encoder[0](image)]
+        for level in self.encoder[1:]:
+            skips.append(level(self.pool(skips[-1])))
+        return skips
+
+    def _decoded(self, level: int, coarser: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        """The decoder's map of a level, from the one below it."""
+        joined = torch.cat([skips[level], self.up[level](coarser)], dim=1)
+        decoded: Tensor = self.decoder[level](joined)
+        return decoded
 
 
 def _double_conv(

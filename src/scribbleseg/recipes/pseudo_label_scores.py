@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from scribbleseg.annotation.label_image import read_label
+from scribbleseg.annotation.audit import check_label
+from scribbleseg.annotation.label_image import LabelImage, read_label
+from scribbleseg.errors import DataError
+from scribbleseg.evaluation.comparison import in_order
 from scribbleseg.evaluation.confusion import Counts, Scores, confusion_matrix
 
 __all__ = ["PseudoLabelScores", "score_pseudo_labels"]
@@ -79,22 +83,40 @@ def score_pseudo_labels(
         ignore_index: Value of undecided pixels, and of pixels that do not count in the mask.
 
     Raises:
-        DataError: A file cannot be read.
+        DataError: A file cannot be read, sizes differ, or a value is no class.
     """
     num_classes = len(class_names)
+
+    def read(path: Path) -> tuple[LabelImage, NDArray[np.bool_]]:
+        """A label image, and where it has a label."""
+        label = read_label(path)
+        known = label != ignore_index
+        if (known & (label >= num_classes)).any():
+            check_label(path, label, num_classes=num_classes, ignore_index=ignore_index)
+        return label, known
+
+    def count(pair: tuple[Path, Path | None]) -> tuple[Counts, int, int]:
+        path, mask_path = pair
+        label, decided = read(path)
+        counts: Counts = np.zeros((num_classes, num_classes), np.int64)
+        if mask_path is not None:
+            mask, _ = read(mask_path)
+            if label.shape != mask.shape:
+                (height, width), (true_height, true_width) = label.shape, mask.shape
+                raise DataError(
+                    f"{path}: {width}x{height} pixels, but {mask_path} has "
+                    f"{true_width}x{true_height}; a pseudo label has the size of its image"
+                )
+            counts += confusion_matrix(
+                label[decided], mask[decided], num_classes=num_classes, ignore_index=ignore_index
+            )
+        return counts, int(np.count_nonzero(decided)), label.size
+
     counts: Counts = np.zeros((num_classes, num_classes), np.int64)
     labelled = total = 0
-    for path, mask_path in pairs:
-        label = read_label(path)
-        decided = label != ignore_index
-        labelled, total = labelled + int(decided.sum()), total + label.size
-        if mask_path is not None:
-            counts += confusion_matrix(
-                label[decided],
-                read_label(mask_path)[decided],
-                num_classes=num_classes,
-                ignore_index=ignore_index,
-            )
+    for image_counts, image_labelled, pixels in in_order(count, pairs):
+        counts += image_counts
+        labelled, total = labelled + image_labelled, total + pixels
     return PseudoLabelScores(
         images=len(pairs),
         compared=sum(mask is not None for _, mask in pairs),

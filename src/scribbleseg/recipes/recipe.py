@@ -13,9 +13,8 @@
         options: {run: "{teacher}", threshold: 0.8}   # {stage} is the folder of an earlier stage
 """
 
-import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 import yaml
 
 from scribbleseg.errors import ConfigError
+from scribbleseg.recipes.yaml_fields import mapping_at, read_fields, refuse_unknown
 
 __all__ = ["FOLDER_OPTION", "Recipe", "Stage", "read_recipe"]
 
@@ -104,10 +104,10 @@ def read_recipe(
     Raises:
         ConfigError: The file is no recipe; the message says where and what is allowed.
     """
-    content = _read(path)
-    _known(path, "", content, ("run", "variables", "stages"))
-    variables = _mapping(path, "variables", content.get("variables", {}))
-    stages = _mapping(path, "stages", content.get("stages"))
+    content = read_fields(path, "a recipe")
+    refuse_unknown(path, "", content, ("run", "variables", "stages"))
+    variables = mapping_at(path, "variables", content.get("variables", {}))
+    stages = mapping_at(path, "stages", content.get("stages"))
     if not stages:
         raise ConfigError(f"{path}: 'stages' is empty; name at least one")
     for name in values or {}:
@@ -127,8 +127,8 @@ def read_recipe(
     home = Path(_fill(path, "run", run, meanings))
     filled = []
     for name, entry in stages.items():
-        fields = _mapping(path, f"stages.{name}", entry)
-        _known(path, f"stages.{name}.", fields, ("command", "options"))
+        fields = mapping_at(path, f"stages.{name}", entry)
+        refuse_unknown(path, f"stages.{name}.", fields, ("command", "options"))
         command = fields.get("command")
         if command not in FOLDER_OPTION:
             raise ConfigError(
@@ -139,7 +139,7 @@ def read_recipe(
                 f"{path}: a stage is called {name!r}; letters, digits, '-' and '_' make a name, "
                 "and 'lock' is taken"
             )
-        own = _mapping(path, f"stages.{name}.options", fields.get("options", {}))
+        own = mapping_at(path, f"stages.{name}.options", fields.get("options", {}))
         given = {**own, **(options or {}).get(name, {})}
         if FOLDER_OPTION[command] in given:
             raise ConfigError(
@@ -177,14 +177,6 @@ def yaml_word(value: Any) -> str:
     return text.removesuffix("\n...\n").strip()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
-    return _mapping(path, "a recipe", content)
-
-
 def _fill(path: Path, where: str, value: Any, meanings: Mapping[str, Any]) -> Any:
     if not isinstance(value, str):
         return value
@@ -198,19 +190,3 @@ def _fill(path: Path, where: str, value: Any, meanings: Mapping[str, Any]) -> An
         return str(meanings[match[1]])
 
     return PLACEHOLDER.sub(meaning, value)
-
-
-def _mapping(path: Path, where: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ConfigError(f"{path}: {where} is {value!r}; expected 'name: value' lines")
-    return value
-
-
-def _known(path: Path, prefix: str, fields: Mapping[str, Any], allowed: Sequence[str]) -> None:
-    for key in fields:
-        if key not in allowed:
-            close = difflib.get_close_matches(key, allowed, n=1)
-            hint = f"did you mean {prefix + close[0]!r}? " if close else ""
-            raise ConfigError(
-                f"{path}: {prefix + key!r} is unknown; {hint}known: {', '.join(allowed)}"
-            )

@@ -19,6 +19,7 @@ SUPERVISION = {
     "pseudo_label": "pseudo labels",
     "scribble_distance": "distance maps of the strokes",
     "pseudo_distance": "distance maps of the pseudo labels",
+    "views": "several views of each picture",
 }
 
 

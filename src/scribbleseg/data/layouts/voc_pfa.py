@@ -10,7 +10,8 @@ Classes as in the layout ``voc``; lists ``train`` (the 10582 images) and ``val``
     tags.txt                          the same tags as text
 
 PFA (Chan et al., ICML 2024, github TranquilChan/PFA) reads masks of val from the scribbles' folder;
-this library reads them from ``SegmentationClassAug``, and tags from ``tags.txt``.
+this library reads them from ``SegmentationClassAug``, and tags from the strokes, from ``tags.txt``
+or, with ``data.tags``, from ``cls_labels.npy``.
 """
 
 from dataclasses import replace

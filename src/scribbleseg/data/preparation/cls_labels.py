@@ -89,7 +89,8 @@ def _unpickled(path: Path) -> dict[Any, Any]:
         raise
     except Exception as error:  # a crafted pickle can raise anything
         raise DataError(
-            f"{path}: cannot be read as image-level tags ({error}); get the file again"
+            f"{path}: cannot be read as image-level tags ({error}); get the file again, or write "
+            "them as text, a line for each image: id, tab, numbers or names of its classes"
         ) from None
     content = array.state[4] if isinstance(array, _Array) and len(array.state) == 5 else None
     only = content[0] if isinstance(content, list) and len(content) == 1 else None
