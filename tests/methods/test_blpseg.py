@@ -37,12 +37,9 @@ def golden_batch(arrays: dict[str, Any]) -> dict[str, Tensor]:
 
 @golden("blpseg", "network")
 @pytest.mark.parametrize("self_training", [0, 1])
-def test_golden(case: Case, self_training: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_golden(case: Case, self_training: int) -> None:
     arrays = arrays_of(case)
-    net = golden_network(arrays, monkeypatch)
-    for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 0.1
+    net = golden_network(arrays)
     task = BLPSeg(
         network=lambda *_: net,
         class_names=[str(index) for index in range(net.classifier[-1].out_channels)],

@@ -1,7 +1,7 @@
 """SegFormer as its authors publish it (Xie et al., NeurIPS 2021, github NVlabs/SegFormer).
 
-Weights whose parts are called ``backbone`` and ``decode_head``, with any of the encoders ``mit_b0 ..
-mit_b5``. They are under the NVIDIA Source Code License: for research and evaluation, not for
+Weights whose parts are called ``backbone`` and ``decode_head``, with any of the encoders ``mit_b0``
+to ``mit_b5``. They are under the NVIDIA Source Code License: for research and evaluation, not for
 commercial use. Encoders alone (``mit_b1.pth``) need no conversion: networks take them as
 ``weights``.
 """
