@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 from tests.drawn import draw_dataset
 
@@ -60,10 +61,10 @@ def run(line: str) -> None:
     budget = [*SHORT, "--trainer.accelerator", "cpu"] if command in {"fit", "demo"} else []
     if budget and is_real(line):
         budget += UNSCORED
-    if command == "run":  # the budget is one of each stage
-        budget = [
-            word.replace("--", f"--{stage}.") for stage in ("teacher", "student") for word in SHORT
-        ]
+    if command == "run":  # the budget is one of each stage that trains
+        stages = yaml.safe_load((ROOT / "configs" / words[1]).read_text())["stages"]
+        training = [name for name, stage in stages.items() if stage["command"] == "fit"]
+        budget = [word.replace("--", f"--{stage}.") for stage in training for word in SHORT]
     small = next((options for name, options in SMALL.items() if name in words), [])
     assert main([*words, *budget, *small]) == 0, line
 
