@@ -360,6 +360,7 @@ def test_presets_are_the_published_ones() -> None:
     published = {name: astuple(crf) for name, crf in CRF_PRESETS.items()}
     assert published == {
         "toco": (10, 3.0, 3.0, 80.0, 13.0, 10.0),
+        "toco_cam": (10, 3.0, 3.0, 36.0, 3.0, 4.0),
         "blpseg": (1, 3.0, 3.0, 32.0, 13.0, 10.0),
         "deeplab": (10, 1.0, 1.0, 121.0, 5.0, 4.0),
     }
