@@ -189,7 +189,6 @@ def test_every_weight_has_a_gradient_in_every_step(drawn: Path) -> None:
     task, batch = make(scribble_weight=0.0, contrast_start=9999), batch_of(drawn)
     torch.stack(list(task.training_loss(batch)[0].values())).sum().backward()
     without = [name for name, p in task.named_parameters() if p.requires_grad and p.grad is None]
-    # The class token is no part of any map.
     assert without == []
 
 
