@@ -13,6 +13,7 @@ square. The product of embeddings is symmetric: a block serves both directions, 
 computing it twice.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -140,7 +141,17 @@ class LocalAggregation(nn.Module):
 def _gaussian(cells: int, sigma: float, like: Tensor) -> Tensor:
     """``(cells, cells)``: the Gaussian along one axis; over both it is the product of the two."""
     position = torch.arange(cells, dtype=like.dtype, device=like.device)
-    return torch.exp((position[:, None] - position).square() / (-2 * sigma**2))
+    exponent = (position[:, None] - position).square() / (-2 * sigma**2)
+    return exponent.clamp_(min=_smallest_exponent(like.dtype) / 2).exp_()
+
+
+def _smallest_exponent(dtype: torch.dtype) -> float:
+    """Where exponents are cut, so that likeness times nearness never leaves the normal numbers.
+
+    Beyond those a processor takes ten times as long. What is cut has no weight: in float32 1e-19,
+    beside weights whose sum is 1.
+    """
+    return math.log(torch.finfo(dtype).tiny) / 2
 
 
 def _whole(values: Tensor, guide: Tensor, near_rows: Tensor, near_columns: Tensor) -> Tensor:
@@ -190,6 +201,7 @@ class _Aggregate(torch.autograd.Function):
         extended = _with_ones(values)
         # Of each target so far: the largest product, and relative to its exponential the sum of
         # all exponentials and the sums of what they and the Gaussian weigh (of ones: the last).
+        smallest = _smallest_exponent(values.dtype)
         largest = torch.full_like(values[..., :1], -torch.inf)
         total, weighted = torch.zeros_like(largest), torch.zeros_like(extended)
 
@@ -198,7 +210,7 @@ class _Aggregate(torch.autograd.Function):
             peak = torch.maximum(largest[:, targets], block.product.amax(dim=-1, keepdim=True))
             before = (largest[:, targets] - peak).exp_()
             largest[:, targets] = peak
-            weight = (block.product - peak).exp_()
+            weight = (block.product - peak).clamp_(min=smallest).exp_()
             total[:, targets] = total[:, targets] * before + weight.sum(dim=-1, keepdim=True)
             seen = weight.mul_(block.near) @ extended[:, block.sources]
             weighted[:, targets] = weighted[:, targets] * before + seen
@@ -222,11 +234,11 @@ class _Aggregate(torch.autograd.Function):
         common = (result * of_result).sum(dim=-1, keepdim=True)
         extended, extended_gradient = _with_ones(values), torch.cat([of_result, -common], dim=-1)
         of_values, of_guide = torch.zeros_like(values), torch.zeros_like(guide)
-        expected = torch.zeros_like(common)
+        expected, smallest = torch.zeros_like(common), _smallest_exponent(values.dtype)
 
         def softmax(block: _Block) -> Tensor:
-            probability: Tensor = (block.product - normaliser[:, block.targets]).exp_()
-            return probability
+            exponent = block.product - normaliser[:, block.targets]
+            return exponent.clamp_(min=smallest).exp_()
 
         def change(block: _Block, weight: Tensor) -> Tensor:
             """``S_ab x_ab``, from ``S_ab K_ab``, whose place it takes."""
