@@ -3,7 +3,8 @@
     python benchmarks/aggregation.py
     python benchmarks/aggregation.py --device cuda --sides 64 96
 
-One picture, 21 classes, embeddings of 256 values, forward and backward, one thread. The direct
+One picture, 21 classes, embeddings of 256 values as long as the method's are at its start, forward
+and backward, one thread. The direct
 transcription is given its Gaussian for nothing: neither its time nor its memory is counted. Times:
 median of three repetitions by turns in one process. Memory: what a fresh process that does one step
 needs above the same process before it; on a GPU the peak of what torch has allocated above that.
@@ -74,7 +75,7 @@ def example(side: int, name: str, device: str) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, embeddings, and the Gaussian for who wants it."""
     torch.manual_seed(0)
     logits = torch.randn(1, CLASSES, side, side, device=device, requires_grad=True)
-    features = (0.25 * torch.randn(1, CHANNELS, side, side, device=device)).requires_grad_()
+    features = (2**0.5 * torch.randn(1, CHANNELS, side, side, device=device)).requires_grad_()
     row, column = (
         index.flatten()
         for index in torch.meshgrid(*2 * [torch.arange(side, device=device)], indexing="ij")

@@ -27,12 +27,18 @@ CLOSE = {"rtol": 1e-9, "atol": 1e-13}
 NEVER = 10**9
 
 
-def golden_batch(arrays: dict[str, Any]) -> dict[str, Tensor]:
+def golden_batch(arrays: dict[str, Any]) -> dict[str, Any]:
     """A golden batch in our coding: there 255 is padding, and the last class is not drawn."""
     label, tags = torch.tensor(arrays["label"]), torch.tensor(arrays["cls_label"])[:, :, 0, 0]
     scribble = torch.where(label == tags.shape[1], 255, label)
     image = torch.tensor(arrays["x"])
-    return {"image": image, "scribble": scribble, "valid": label != 255, "tags": tags.float()}
+    return {
+        "image": image,
+        "scribble": scribble,
+        "valid": label != 255,
+        "tags": tags.float(),
+        "supervision": ["scribble"] * len(image),
+    }
 
 
 @golden("blpseg", "network")
@@ -49,7 +55,7 @@ def test_golden(case: Case, self_training: int) -> None:
     ).double()
     task.train(bool(arrays["train_mode"]))
     batch = golden_batch(arrays)
-    before = {key: value.clone() for key, value in batch.items()}
+    before = {key: value.clone() for key, value in batch.items() if isinstance(value, Tensor)}
     terms, logits = task.training_loss(batch)
     assert all(torch.equal(batch[key], value) for key, value in before.items())
 
@@ -139,13 +145,14 @@ def test_golden_schedule(case: Case) -> None:
     np.testing.assert_allclose(ours, case["lr"], rtol=1e-12)
 
 
-def random_batch() -> dict[str, Tensor]:
+def random_batch() -> dict[str, Any]:
     torch.manual_seed(0)
     return {
         "image": torch.rand(2, 3, 32, 32),
         "scribble": torch.where(torch.rand(2, 32, 32) < 0.1, 1, 255),
         "valid": torch.ones(2, 32, 32, dtype=torch.bool),
         "tags": torch.ones(2, 3),
+        "supervision": ["scribble"] * 2,
     }
 
 
@@ -157,6 +164,19 @@ def test_own_labels_begin_at_their_step(monkeypatch: pytest.MonkeyPatch) -> None
         terms, _ = task.training_loss(batch)
         losses.append(terms["balanced_ce"].item())
     assert losses[0] == losses[1] == losses[2] != losses[3] == losses[4]
+
+
+def test_own_labels_may_leave_the_strokes_their_mean() -> None:
+    batch = random_batch()
+    terms = {
+        weight: make(
+            BLPSeg, pseudo_start=start, pseudo_threshold=0.0, pseudo_weight=weight
+        ).training_loss(batch)[0]
+        for start, weight in ((9, None), (0, 1.0), (0, 0.5))
+    }
+    assert "pseudo_ce" not in terms[None]
+    assert terms[1.0]["balanced_ce"] == terms[None]["balanced_ce"]
+    assert terms[1.0]["pseudo_ce"] == 2 * terms[0.5]["pseudo_ce"] > 0
 
 
 def test_weights_of_the_terms() -> None:
@@ -174,6 +194,7 @@ def test_weights_of_the_terms() -> None:
         {"annotation_weight": 0.0},
         {"unannotated_weight": -0.1},
         {"pseudo_start": -1},
+        {"pseudo_weight": -0.5},
         {"pseudo_threshold": 1.5},
     ],
 )

@@ -104,3 +104,8 @@ def test_a_base_of_its_own_stride() -> None:
 def test_a_base_without_a_semantic_map_is_refused() -> None:
     with pytest.raises(ConfigError, match="Conv2d has no with_semantic_map"):
         Aggregated(2, base=lambda classes, channels: nn.Conv2d(channels, classes, 1))
+
+
+def test_a_base_that_aggregates_itself_is_refused() -> None:
+    with pytest.raises(ConfigError, match="give it as the network itself"):
+        Aggregated(3, 1, base=lambda classes, channels: make())

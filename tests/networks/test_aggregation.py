@@ -87,6 +87,14 @@ def test_recorded_graphs_have_the_same_formula() -> None:
     torch.testing.assert_close(whole, local_aggregation(logits, features, sigma=2.0))
 
 
+def test_far_lookalikes_have_no_weight_in_float32() -> None:
+    logits, features = torch.zeros(1, 1, 1, 96), torch.zeros(1, 2, 1, 96)
+    logits[..., -1], features[:, 0], features[:, 0, :, -1] = 10.0, 1.0, 40.0
+    expected = direct(logits.double(), features.double(), 6.0).float()
+    actual = local_aggregation(logits, features, sigma=6.0)
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_constant_logits_stay_as_they_are() -> None:
     logits = torch.full((1, 2, 5, 6), 3.0)
     aggregated = local_aggregation(logits, torch.randn(1, 4, 5, 6))

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from tests.golden_cases import Case, golden
 from torch import Tensor, nn
 
+from scribbleseg.errors import ConfigError
 from scribbleseg.exchange.checkpoint_layouts.blpseg import LAYOUT
 from scribbleseg.networks import AggregatedUPerNet, upernet
 from scribbleseg.networks.annotation_network import AnnotationNetwork
@@ -178,4 +179,9 @@ def test_means_of_parts_are_those_of_torch(height: int, width: int) -> None:
     features = torch.randn(2, 3, height, width, dtype=torch.float64)
     for parts in PyramidPooling.bins:
         expected = F.adaptive_avg_pool2d(features, parts)
-        torch.testing.assert_close(upernet._mean_of_parts(features, parts), expected)
+        torch.testing.assert_close(upernet._mean_by_products(features, parts), expected)
+
+
+def test_a_single_picture_is_refused_in_training() -> None:
+    with pytest.raises(ConfigError, match=r"data\.batch_size: 1"):
+        PyramidPooling(6, 2)(torch.zeros(1, 6, 3, 4))

@@ -38,7 +38,7 @@ def online_pseudo_label(
     tensor([[[  0, 255,   1]]])
     """
     dtype = torch.promote_types(logits.dtype, torch.float32)
-    probability = logits.softmax(dim=1, dtype=dtype) * tags[:, :, None, None].to(dtype)
+    probability = logits.softmax(dim=1, dtype=dtype) * tags[:, :, None, None]
     best, label = probability.max(dim=1)
     sure = torch.where(best >= threshold, label, ignore_index)
     merged = torch.where(scribble != ignore_index, scribble, sure)

@@ -21,11 +21,15 @@ unannotated_weight   0.02       0.02      weight of pixels without a stroke in t
 pseudo_threshold     0.9        0.9       least probability of an own label
 pseudo_start         10,000     10,000    optimiser step of the first own labels; 20,000 on
                                           PASCAL-Context
+pseudo_weight        -          null      weight of a term of their own for own labels; null: one
+                                          mean over strokes and own labels
 ===================  =========  ========  ====================================================
 """
 
+from functools import partial
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from scribbleseg.data.sample import Batch
@@ -49,11 +53,14 @@ class BLPSeg(SegmentationTask):
         pseudo_threshold: Least probability at which the network's own label counts, 0..1.
         pseudo_start: Optimiser step from which on there are own labels; at or above the run's
             number of steps there are none.
+        pseudo_weight: Own labels are far more pixels than strokes. Published, and null: one mean
+            over both, in which strokes count for little from ``pseudo_start`` on. A number: strokes
+            keep their mean, and own labels have one with this weight. 0 or more.
         harness: Options of `SegmentationTask`. The network is ``AggregatedUPerNet`` (published), or
             any other inside ``Aggregated``.
     """
 
-    uses: ClassVar[frozenset[str]] = frozenset({"scribble"})
+    uses: ClassVar[frozenset[str]] = frozenset({"scribble", "tags"})
     needs: ClassVar[frozenset[str]] = frozenset({"scribble"})
 
     def __init__(
@@ -64,16 +71,22 @@ class BLPSeg(SegmentationTask):
         unannotated_weight: float = 0.02,
         pseudo_threshold: float = 0.9,
         pseudo_start: int = 10_000,
+        pseudo_weight: float | None = None,
         **harness: Any,
     ) -> None:
         super().__init__(**harness)
         self.gamma, self.annotation_weight = gamma, annotation_weight
         self.unannotated_weight = unannotated_weight
         self.pseudo_threshold, self.pseudo_start = pseudo_threshold, pseudo_start
-        if min(gamma, unannotated_weight, pseudo_start) < 0 or annotation_weight <= 0:
+        self.pseudo_weight = pseudo_weight
+        if (
+            min(gamma, unannotated_weight, pseudo_start, pseudo_weight or 0) < 0
+            or annotation_weight <= 0
+        ):
             raise ConfigError(
-                f"model: gamma {gamma}, unannotated_weight {unannotated_weight} and pseudo_start "
-                f"{pseudo_start} must be 0 or more, annotation_weight {annotation_weight} above 0"
+                f"model: gamma {gamma}, unannotated_weight {unannotated_weight}, pseudo_start "
+                f"{pseudo_start} and pseudo_weight {pseudo_weight} must be 0 or more, "
+                f"annotation_weight {annotation_weight} above 0"
             )
         if not 0 <= pseudo_threshold <= 1:
             raise ConfigError(f"model.pseudo_threshold: {pseudo_threshold}; expected 0 to 1")
@@ -83,13 +96,35 @@ class BLPSeg(SegmentationTask):
                 "scribbleseg.networks.Aggregated as its base"
             )
 
+    def check_supervision(self, brings: frozenset[str]) -> None:
+        """As the base; masks will not do for strokes, from which the second head learns.
+
+        Raises:
+            ConfigError: As the base; or no training image brings a scribble.
+        """
+        super().check_supervision(brings)
+        if "scribble" not in brings:
+            raise ConfigError(
+                "BLPSeg: no training image brings a scribble, but it learns where annotators draw; "
+                "train EntropyMinimisation or LPL on masks and tags"
+            )
+
     def training_loss(self, batch: Batch) -> tuple[Terms, Tensor]:
         """The two terms."""
         assert isinstance(self.net, AnnotationNetwork)
         logits, annotation_logits = self.net.with_annotation(batch["image"])
         label = scribble = batch["scribble"]
+        drawn_on = torch.tensor([kind == "scribble" for kind in batch["supervision"]])
+        balanced_ce = partial(
+            balanced_label_preference_loss,
+            logits,
+            annotation_logits,
+            gamma=self.gamma,
+            ignore_index=self.ignore_index,
+        )
+        terms: Terms = {}
         if self.global_step >= self.pseudo_start:
-            label = online_pseudo_label(
+            both = online_pseudo_label(
                 logits,
                 scribble,
                 batch["tags"],
@@ -97,15 +132,18 @@ class BLPSeg(SegmentationTask):
                 threshold=self.pseudo_threshold,
                 ignore_index=self.ignore_index,
             )
-        terms = {
-            "balanced_ce": balanced_label_preference_loss(
-                logits, annotation_logits, label, gamma=self.gamma, ignore_index=self.ignore_index
-            ),
+            if self.pseudo_weight is None:
+                label = both
+            else:
+                own = both.masked_fill(scribble != self.ignore_index, self.ignore_index)
+                terms["pseudo_ce"] = self.pseudo_weight * balanced_ce(own)
+        terms |= {
+            "balanced_ce": balanced_ce(label),
             "annotation_probability": self.annotation_weight
             * annotation_probability_loss(
                 annotation_logits,
                 scribble,
-                batch["valid"],
+                batch["valid"] & drawn_on.to(label.device)[:, None, None],
                 unannotated_weight=self.unannotated_weight,
                 ignore_index=self.ignore_index,
             ),

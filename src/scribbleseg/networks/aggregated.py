@@ -3,8 +3,7 @@
 Wang et al., "BLPSeg: Balance the Label Preference in Scribble-Supervised Semantic Segmentation",
 IEEE TIP 2023. Its own network, `AggregatedUPerNet`, has logits at a quarter of the image's size and
 aggregates them there. Here the logits have the image's size. Their means over cells are aggregated,
-and what that changes is added to the logits, so that outlines stay as fine as they were. With
-logits that are constant in each cell this is the published form.
+and what that changes is added to the logits, so that outlines stay as fine as they were.
 """
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from scribbleseg.errors import ConfigError
 from scribbleseg.networks.aggregation import LocalAggregation
-from scribbleseg.networks.annotation_network import pixel_classifier
+from scribbleseg.networks.annotation_network import AnnotationNetwork, pixel_classifier
 from scribbleseg.networks.factory import NetworkFactory
 from scribbleseg.networks.padding import crop_like, pad_to_multiple
 from scribbleseg.networks.semantic_map import SemanticNetwork
@@ -54,6 +53,11 @@ class Aggregated(nn.Module):
             raise ConfigError(
                 f"network.base: {type(network).__name__} has no with_semantic_map(image), which "
                 "the annotation head reads; take a network of scribbleseg.networks"
+            )
+        if isinstance(network, AnnotationNetwork):
+            raise ConfigError(
+                f"network.base: {type(network).__name__} aggregates and has an annotation head "
+                "already; give it as the network itself"
             )
         self.base = network
         self.semantic_channels = network.semantic_channels

@@ -142,14 +142,13 @@ def _gaussian(cells: int, sigma: float, like: Tensor) -> Tensor:
     """``(cells, cells)``: the Gaussian along one axis; over both it is the product of the two."""
     position = torch.arange(cells, dtype=like.dtype, device=like.device)
     exponent = (position[:, None] - position).square() / (-2 * sigma**2)
-    return exponent.clamp_(min=_smallest_exponent(like.dtype) / 2).exp_()
+    return exponent.clamp_(min=_smallest_exponent(like.dtype)).exp_()
 
 
 def _smallest_exponent(dtype: torch.dtype) -> float:
-    """Where exponents are cut, so that likeness times nearness never leaves the normal numbers.
+    """Where exponents are cut: numbers below the normal ones take a processor ten times as long.
 
-    Beyond those a processor takes ten times as long. What is cut has no weight: in float32 1e-19,
-    beside weights whose sum is 1.
+    What is cut has no weight: in float32 1e-19, beside weights whose sum is 1.
     """
     return math.log(torch.finfo(dtype).tiny) / 2
 
@@ -179,6 +178,9 @@ def _blocks(guide: Tensor, near_rows: Tensor, near_columns: Tensor) -> Iterator[
     height, width = len(near_rows), len(near_columns)
     pairs = PAIRS if guide.device.type == "cpu" else PAIRS_ON_DEVICE
     step = max(int((pairs / max(len(guide), 1)) ** 0.5) // max(width, 1), 1)
+    # Further away than that is nothing: the cut likeness times such a nearness, and a gradient,
+    # would not be normal numbers either.
+    negligible = math.exp(0.85 * _smallest_exponent(guide.dtype))
     strips = [slice(first, min(first + step, height)) for first in range(0, height, step)]
     for index, targets in enumerate(strips):
         for sources in strips[index:]:
@@ -187,6 +189,7 @@ def _blocks(guide: Tensor, near_rows: Tensor, near_columns: Tensor) -> Iterator[
                 slice(strip.start * width, strip.stop * width) for strip in (targets, sources)
             )
             near = near.reshape(rows.stop - rows.start, columns.stop - columns.start)
+            near = F.threshold(near, negligible, 0, inplace=True)
             yield _Block(rows, columns, guide[:, rows] @ guide[:, columns].mT, near)
 
 
@@ -231,13 +234,17 @@ class _Aggregate(torch.autograd.Function):
         # look at all pairs, but where one source has nearly all the weight, only the sum of the
         # very same rounded numbers cancels their rounding.
         of_result = gradients[0] / mass
+        # Gradients of a mean are small: products of them with small weights would leave the normal
+        # numbers, too (see _smallest_exponent).
+        scale = of_result.abs().amax().clamp_min(torch.finfo(of_result.dtype).tiny)
+        of_result = of_result / scale
         common = (result * of_result).sum(dim=-1, keepdim=True)
         extended, extended_gradient = _with_ones(values), torch.cat([of_result, -common], dim=-1)
         of_values, of_guide = torch.zeros_like(values), torch.zeros_like(guide)
         expected, smallest = torch.zeros_like(common), _smallest_exponent(values.dtype)
 
         def softmax(block: _Block) -> Tensor:
-            exponent = block.product - normaliser[:, block.targets]
+            exponent: Tensor = block.product - normaliser[:, block.targets]
             return exponent.clamp_(min=smallest).exp_()
 
         def change(block: _Block, weight: Tensor) -> Tensor:
@@ -261,7 +268,7 @@ class _Aggregate(torch.autograd.Function):
                     gradient += of_product(block.turned()).mT
                 of_guide[:, block.targets] += gradient @ guide[:, block.sources]
                 of_guide[:, block.sources] += gradient.mT @ guide[:, block.targets]
-        return of_values, of_guide, None, None
+        return of_values.mul_(scale), of_guide.mul_(scale), None, None
 
 
 def _both_ways(blocks: Iterator[_Block]) -> Iterator[_Block]:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scribbleseg.errors import ConfigError
 from scribbleseg.networks.aggregation import LocalAggregation
 from scribbleseg.networks.annotation_network import pixel_classifier
 from scribbleseg.networks.aspp import conv_norm_relu, initialise_convolutions
@@ -133,8 +134,19 @@ class PyramidPooling(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(B, channels, h, w)`` from ``(B, in_channels, h, w)``."""
+        """``(B, channels, h, w)`` from ``(B, in_channels, h, w)``.
+
+        Raises:
+            ConfigError: A single picture in training: its mean has no variance for a batch norm.
+        """
         size = features.shape[-2:]
+        # (SyncBatchNorm, which has the pictures of all devices, is no BatchNorm2d.)
+        alone = any(isinstance(module, nn.BatchNorm2d) for module in self.branches.modules())
+        if self.training and len(features) == 1 and alone:
+            raise ConfigError(
+                "data.batch_size: 1, but the batch norm behind the pyramid pooling needs two "
+                "pictures at a time; set 2 or more, or on several devices sync_batchnorm"
+            )
         pooled = [
             F.interpolate(
                 branch(_mean_of_parts(features, parts)),
@@ -185,10 +197,14 @@ def _resize(features: Tensor, like: Tensor) -> Tensor:
 
 
 def _mean_of_parts(features: Tensor, parts: int) -> Tensor:
-    """Means over ``parts x parts`` rectangles, as adaptive average pooling makes them.
+    """Means over ``parts x parts`` rectangles."""
+    if any(isinstance(side, torch.SymInt) for side in features.shape[-2:]):
+        return _mean_by_products(features, parts)
+    return F.adaptive_avg_pool2d(features, parts)
 
-    That exists in no recorded graph for pictures of any size; two matrix products do.
-    """
+
+def _mean_by_products(features: Tensor, parts: int) -> Tensor:
+    """The same for a graph that is recorded for any size, which has no adaptive pooling."""
     rows, columns = (_shares(side, parts, features) for side in features.shape[-2:])
     means: Tensor = rows @ features @ columns.mT
     return means
