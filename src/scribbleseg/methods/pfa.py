@@ -100,11 +100,12 @@ class PFA(SegmentationTask):
             classes of the plain prediction, or by ``data.evaluation_tags``; with ``mask``, as
             published, by an oracle. Validation during training, and exported models, are plain.
         class_pixels: Pixels of a class in the plain prediction from which on its prototypes count.
-        harness: Options of `SegmentationTask`. The network can be split at its semantic map (those
-            of `scribbleseg.networks`).
+        harness: Options of `SegmentationTask`. The network can be split at its semantic map
+            (``Segformer``, ``PlainUNet``, ``UNet``, ``DeepLabV3Plus``, ``PlainDeepLab``,
+            ``MultiGridDeepLab``).
     """
 
-    uses: ClassVar[frozenset[str]] = frozenset({"scribble"})
+    uses: ClassVar[frozenset[str]] = frozenset({"scribble", "tags"})
     needs: ClassVar[frozenset[str]] = frozenset({"scribble"})
 
     def __init__(
@@ -126,7 +127,8 @@ class PFA(SegmentationTask):
         if not isinstance(self.net, SplitNetwork):
             raise ConfigError(
                 f"model.network: {type(self.net).__name__} has no split(image), where PFA changes "
-                "features; take a network of scribbleseg.networks"
+                "features; take Segformer, PlainUNet, UNet, DeepLabV3Plus, PlainDeepLab or "
+                "MultiGridDeepLab"
             )
         for name, value, least in (
             ("prototype_start", prototype_start, 0),
@@ -139,8 +141,12 @@ class PFA(SegmentationTask):
             raise ConfigError(f"model.momentum: {momentum}; expected 0 to 1")
         for name, stage in (("local_weights", local_weights), ("global_weights", global_weights)):
             values = asdict(stage)
-            if min(values.values()) < 0 or not any(values.values()):
-                raise ConfigError(f"model.{name}: {values}; expected 0 or more, not all 0")
+            taught = any(weight for term, weight in values.items() if term.endswith("_ce"))
+            if min(values.values()) < 0 or not taught:
+                raise ConfigError(
+                    f"model.{name}: {values}; expected 0 or more, and plain_ce, local_ce or "
+                    "global_ce above 0"
+                )
         if local_weights.global_ce or local_weights.global_consistency:
             raise ConfigError("model.local_weights: there are no global prototypes yet; use 0")
         if prediction == "global" and slots == 0:

@@ -25,8 +25,9 @@ def local_prototypes(
     """Mean feature of the pixels with the highest logits of each class, scaled to length 1.
 
     Positive logits are scaled to 0..1 within a picture and class, and weight the mean. Where fewer
-    than ``pixels`` logits are positive, ties decide about the others, which weigh next to nothing;
-    where none is, all weigh the same.
+    than ``pixels`` logits are positive, ties decide about the others, which weigh next to nothing,
+    unless the highest logit is below about 1e-5 a pixel: then the published formula may even turn
+    the vector round. Where none is positive, all weigh the same.
 
     Args:
         features: ``(B, D, h, w)`` float.
@@ -75,7 +76,8 @@ def update_memory(
         The new memory and count; the old ones are as they were.
     """
     classes, slots = torch.arange(len(memory), device=memory.device), memory.shape[1]
-    for prototype, present in zip(prototypes, tags > 0, strict=True):
+    # A prototype of nothing but zeros says nothing, and would look like an empty slot.
+    for prototype, present in zip(prototypes, (tags > 0) & prototypes.any(-1), strict=True):
         fills = count < slots
         nearest = torch.cosine_similarity(prototype.unsqueeze(1), memory, dim=-1).argmax(dim=1)
         slot = torch.where(fills, count, nearest)
