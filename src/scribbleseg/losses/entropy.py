@@ -7,7 +7,7 @@ from torch import Tensor
 
 from scribbleseg.losses.precision import at_least_float32
 
-__all__ = ["entropy_map", "mean_entropy"]
+__all__ = ["entropy_map", "entropy_of", "mean_entropy"]
 
 
 def entropy_map(logits: Tensor, *, eps: float = 1e-6) -> Tensor:
@@ -23,7 +23,19 @@ def entropy_map(logits: Tensor, *, eps: float = 1e-6) -> Tensor:
     >>> entropy_map(torch.zeros(1, 4, 1, 1))
     tensor([[[1.3863]]])
     """
-    prob = torch.softmax(at_least_float32(logits), dim=1)
+    return entropy_of(torch.softmax(at_least_float32(logits), dim=1), eps=eps)
+
+
+def entropy_of(prob: Tensor, *, eps: float = 1e-6) -> Tensor:
+    """Entropy ``(B, H, W)`` of each pixel's class distribution ``(B, K, H, W)``.
+
+    Args:
+        prob: Probabilities, of sum 1 over the classes.
+        eps: See `entropy_map`.
+
+    >>> entropy_of(torch.tensor([[[[0.5]], [[0.5]]]]))
+    tensor([[[0.6931]]])
+    """
     return -(prob * torch.log(prob + eps)).sum(dim=1)
 
 
