@@ -1,0 +1,173 @@
+"""``benchmark``: a grid of methods and seeds, trained and shown in one table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse.typing import PositiveInt
+
+from scribbleseg.cli.configs import find_config
+from scribbleseg.cli.console import plain_console, say
+from scribbleseg.cli.explain import explain
+from scribbleseg.errors import ConfigError
+from scribbleseg.recipes.benchmark_cells import (
+    Cell,
+    State,
+    cells_of,
+    changes_of,
+    state_of,
+)
+from scribbleseg.recipes.benchmark_jobs import run_here, run_on_cluster
+from scribbleseg.recipes.benchmark_page import write_benchmark
+from scribbleseg.recipes.benchmark_plan import expected_seconds, print_plan
+from scribbleseg.recipes.benchmark_rows import add_rows, read_rows, row_of
+from scribbleseg.recipes.benchmark_spec import Benchmark, read_benchmark
+
+__all__ = ["run"]
+
+UNTESTED = "its run was not tested; give the config a test list (data.test)"
+
+
+def run(command: str, argv: Sequence[str]) -> int:
+    """Train what is not finished, and write the table after every cell.
+
+    Returns:
+        0 if every cell is finished, 1 if one failed or was finished with other settings.
+
+    Raises:
+        ScribblesegError: Anything a user can mend; finished cells are kept.
+    """
+    parser = _parser()
+    try:
+        options = parser.parse_args(list(argv))
+    except ArgumentError as error:
+        raise ConfigError(explain(error, parser, ())) from None
+    if options.cluster is None and options.cluster_options:
+        raise ConfigError("--cluster_options: are for --cluster, which is not given")
+    if options.cluster is not None and options.jobs is not None:
+        raise ConfigError("--jobs: is for this machine; with --cluster every cell is a job")
+    benchmark = read_benchmark(find_config(options.spec, "benchmark"))
+    benchmark = benchmark.elsewhere(options.run, options.csv)
+    methods = benchmark.only(options.only) if options.only else benchmark.methods
+    cells = cells_of(benchmark.runs, methods, find_config)
+    rows = read_rows(benchmark.csv)
+    states = [(cell, state_of(cell, find_config, rows)) for cell in cells]
+    if options.dry_run:
+        print_plan(
+            plain_console(),
+            [(cell, state, expected_seconds(cell, rows, find_config)) for cell, state in states],
+            jobs=options.jobs or 1,
+        )
+        return 0
+    problems = _train(benchmark, states, options)
+    every = cells_of(benchmark.runs, benchmark.methods, find_config)
+    _write(benchmark, every, print_table=True)
+    for problem in problems:
+        say(problem)
+    return 1 if problems else 0
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="scribbleseg benchmark",
+        description=(
+            "Train every method with every seed of a benchmark, and write one table: CSV, "
+            "Markdown, HTML and plots. A cell is an ordinary run; finished ones are skipped, "
+            "stopped ones go on, failed ones are named at the end."
+        ),
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("spec", type=str, help="YAML file, or the name of one of the library's.")
+    parser.add_argument("--only", type=str, nargs="+", help="These methods, not all.")
+    parser.add_argument(
+        "--jobs", type=PositiveInt | None, default=None, help="Cells at a time (default: 1)."
+    )
+    parser.add_argument("--dry-run", action="store_true", help="Print the cells; change nothing.")
+    parser.add_argument(
+        "--run", type=str | None, default=None, help="Folder of the runs (default: as it says)."
+    )
+    parser.add_argument(
+        "--csv",
+        type=str | None,
+        default=None,
+        help="The table (default: as it says); Markdown and plots are beside it.",
+    )
+    parser.add_argument(
+        "--cluster",
+        type=str | None,
+        default=None,
+        help="A job for each cell, through submitit: slurm, or local to try it.",
+    )
+    parser.add_argument(
+        "--cluster_options",
+        type=dict[str, Any],
+        default={},
+        help="Of submitit, e.g. '{slurm_partition: gpu, timeout_min: 600, gpus_per_node: 1}'.",
+    )
+    return parser
+
+
+def _train(
+    benchmark: Benchmark, states: Sequence[tuple[Cell, State]], options: Namespace
+) -> list[str]:
+    """Train; a line for each cell that is not finished then."""
+    problems = []
+    to_train = []
+    for cell, state in states:
+        if state == "changed":
+            what = "; ".join(changes_of(cell, find_config)[:3])
+            problems.append(
+                f"changed: {cell.name}: was finished with other settings: {what}; delete "
+                f"{cell.folder} to train it anew, or choose another --run"
+            )
+        elif state == "finished" and row_of(cell, find_config) is None:
+            problems.append(f"not tested: {cell.name}: {UNTESTED}")
+        elif state in {"unfinished", "to do"}:
+            to_train.append(cell)
+    every = cells_of(benchmark.runs, benchmark.methods, find_config)
+    count = 0
+
+    def finished(cell: Cell, problem: str | None) -> None:
+        nonlocal count
+        count += 1
+        if problem is None and row_of(cell, find_config) is None:
+            problem = UNTESTED
+        ending = "finished" if problem is None else "not finished"
+        say(f"{count} of {len(to_train)}: {cell.name}: {ending}")
+        if problem is None:
+            _write(benchmark, every)
+        else:
+            problems.append(f"failed: {cell.name}: {problem}; log: {cell.log}")
+
+    done = len(states) - len(to_train) - len(problems)
+    say(f"{benchmark.title}: {len(to_train)} cells to train, {done} finished")
+    if options.cluster is not None:
+        folder = benchmark.runs / "submitit"
+        run_on_cluster(
+            to_train,
+            find_config,
+            finished,
+            cluster=options.cluster,
+            options=options.cluster_options,
+            folder=folder,
+        )
+    else:
+        run_here(to_train, find_config, finished, jobs=options.jobs or 1)
+    return problems
+
+
+def _write(benchmark: Benchmark, cells: Sequence[Cell], *, print_table: bool = False) -> None:
+    """Bring the table up to date with every finished run, also those of other methods."""
+    before = read_rows(benchmark.csv)
+    done = [cell for cell in cells if state_of(cell, find_config, ()) == "finished"]
+    new = [row for cell in done if (row := row_of(cell, find_config)) is not None]
+    rows = add_rows(benchmark.csv, new) if new else before
+    names = {method.name for method in benchmark.methods}
+    if not any(row["config"] in names for row in rows):
+        return
+    text = write_benchmark(benchmark, rows)
+    if print_table:
+        print(text)
+        say(f"table: {benchmark.csv.with_suffix('.md')}")
+        say(f"report: {benchmark.page}")

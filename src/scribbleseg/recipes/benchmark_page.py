@@ -1,0 +1,80 @@
+"""What a benchmark leaves to read: Markdown and a picture beside its CSV, and an HTML report."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from scribbleseg.annotation.whole_file import whole_file
+from scribbleseg.recipes.benchmark_plots import draw_benchmark
+from scribbleseg.recipes.benchmark_spec import Benchmark
+from scribbleseg.recipes.benchmark_table import HEADINGS, Line, Table, markdown_of, tables_of
+
+__all__ = ["write_benchmark"]
+
+TEMPLATE = "benchmark.html"
+OF_A_RUN = ("steps", "device", "revision", "inputs")
+
+
+def write_benchmark(benchmark: Benchmark, rows: Sequence[Mapping[str, str]]) -> str:
+    """Write the table of a benchmark: Markdown, PNG and HTML.
+
+    Args:
+        benchmark: What is compared.
+        rows: Of its CSV; at least one of its methods has one.
+
+    Returns:
+        The Markdown.
+    """
+    # Imported here: only this writes pages.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    lines = Line.all_of(benchmark, rows)
+    picture = draw_benchmark(benchmark, lines)
+    with whole_file(benchmark.csv.with_suffix(".png")) as unfinished:
+        unfinished.write_bytes(picture)
+    text = markdown_of(benchmark, lines, f"{benchmark.csv.stem}.png")
+    with whole_file(benchmark.csv.with_suffix(".md")) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    environment = Environment(
+        loader=PackageLoader("scribbleseg.recipes", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    page = environment.get_template(TEMPLATE).render(
+        title=benchmark.title,
+        subtitle=f"{benchmark.command}, {datetime.now(UTC):%Y-%m-%d}",
+        about=benchmark.about,
+        tables=tables_of(benchmark, lines),
+        picture=f"data:image/png;base64,{base64.b64encode(picture).decode()}",
+        runs=_runs(lines),
+        path=str(benchmark.path),
+        spec=benchmark.path.read_text(encoding="utf-8"),
+    )
+    with whole_file(benchmark.page) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    return text
+
+
+def _runs(lines: Sequence[Line]) -> Table:
+    """A row a run, with a link to its report as last text."""
+    shown = [
+        name
+        for name in (*HEADINGS, *OF_A_RUN)
+        if any(row.get(name) for line in lines for row in line.rows)
+    ]
+    header = ["run", "seed", *(HEADINGS[n][0] if n in HEADINGS else n for n in shown), ""]
+    rows = [
+        [
+            line.method.label,
+            row["seed"],
+            *(row.get(name, "") for name in shown),
+            # Recipes keep the run that is scored one folder deeper; their stages are all there.
+            quote(f"{line.method.name}/seed{row['seed']}/report/index.html")
+            if line.method.config
+            else quote(f"{line.method.name}/seed{row['seed']}/"),
+        ]
+        for line in lines
+        for row in line.rows
+    ]
+    return Table("Runs", header, rows)

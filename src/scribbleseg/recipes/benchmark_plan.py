@@ -1,0 +1,80 @@
+"""What running a benchmark would do, and about how long it would take."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from scribbleseg.recipes.benchmark_cells import Cell, State
+
+__all__ = ["expected_seconds", "print_plan", "shown_time"]
+
+TO_TRAIN: tuple[State, ...] = ("unfinished", "to do")
+
+
+def expected_seconds(
+    cell: Cell, rows: Sequence[Mapping[str, str]], find_config: Callable[[str], Path]
+) -> float | None:
+    """How long a cell's training will take, from rows that were measured; None if none helps.
+
+    The median of the method's other seeds; without any, the steps of the cell at the median pace of
+    all methods.
+    """
+    measured = [row for row in rows if row.get("seconds")]
+    own = [float(row["seconds"]) for row in measured if row["config"] == cell.method.name]
+    if own:
+        return statistics.median(own)
+    paces = [
+        float(row["seconds"]) / float(row["steps"])
+        for row in measured
+        if float(row.get("steps") or 0) > 0
+    ]
+    steps = cell.steps(find_config)
+    if not paces or steps is None:
+        return None
+    return steps * statistics.median(paces)
+
+
+def print_plan(
+    console: Console,
+    cells: Sequence[tuple[Cell, State, float | None]],
+    *,
+    jobs: int,
+) -> None:
+    """Print every cell, its state, and what is still to pay.
+
+    Args:
+        console: Where.
+        cells: Each with its state and expected seconds.
+        jobs: How many would be trained at a time.
+    """
+    table = Table()
+    for column in ("method", "seed", "state", "expected"):
+        table.add_column(column, overflow="fold")
+    for cell, state, seconds in cells:
+        expected = shown_time(seconds) if state in TO_TRAIN else ""
+        table.add_row(cell.method.name, str(cell.seed), state, expected)
+    console.print(table)
+    costs = [seconds for _, state, seconds in cells if state in TO_TRAIN]
+    known = [seconds for seconds in costs if seconds is not None]
+    line = f"{len(costs)} of {len(cells)} cells to train"
+    if known:
+        line += f": about {shown_time(sum(known))} of training, tests not counted"
+        line += f"; with {jobs} at a time {shown_time(sum(known) / jobs)}" if jobs > 1 else ""
+    if len(known) < len(costs):
+        line += f"; unknown for {len(costs) - len(known)} of them"
+    console.print(line, soft_wrap=True)
+
+
+def shown_time(seconds: float | None) -> str:
+    """A duration for people.
+
+    >>> shown_time(95), shown_time(3 * 3600 + 125), shown_time(None)
+    ('2 min', '3 h 02 min', 'unknown')
+    """
+    if seconds is None:
+        return "unknown"
+    hours, minutes = divmod(max(round(seconds / 60), 1), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

@@ -1,0 +1,37 @@
+"""The training images of a config, without building anything of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scribbleseg.data.layout import Layout
+from scribbleseg.data.layouts import load_layout
+from scribbleseg.errors import ConfigError
+
+__all__ = ["training_images"]
+
+DATA = {"root": None, "layout": "folder", "train": "train"}
+
+
+def training_images(config: Path, options: Mapping[str, Any]) -> tuple[Layout, Path, list[str]]:
+    """Layout, folder and ids of the images that a config trains on.
+
+    Args:
+        config: The file.
+        options: Options of ``fit`` that take the place of its values, e.g. ``data.root``.
+
+    Raises:
+        ConfigError: It does not say where the data lies, or there is no such layout or folder.
+        DataError: The list of images is wrong.
+    """
+    content = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+    data = {**DATA, **{k: v for k, v in (content.get("data") or {}).items() if k in DATA}}
+    data |= {name: options[f"data.{name}"] for name in DATA if f"data.{name}" in options}
+    if data["root"] is None:
+        raise ConfigError(f"{config}: has no data.root; add --data.root DIR")
+    layout, root = load_layout(str(data["layout"]), str(data["root"]))
+    if layout.generate is not None and not root.is_dir():
+        layout.generate(root)
+    return layout, root, list(layout.names(root, str(data["train"])))

@@ -1,0 +1,146 @@
+"""A grid of two methods and two seeds, in process."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.e2e.test_train import write_config
+
+from scribbleseg.annotation import read_label
+from scribbleseg.cli.main import main
+from scribbleseg.recipes import benchmark_jobs
+from scribbleseg.recipes.benchmark_cells import Cell
+
+METHODS: dict[str, Any] = {
+    "strokes": {"config": "tiny.yaml", "seeds": [0, 1], "title": "partial CE"},
+    "half": {"config": "tiny.yaml", "scribbles": {"shrink": 0.5}},
+}
+
+
+@pytest.fixture
+def desk(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path, drawn)
+    write_spec()
+    monkeypatch.setattr(
+        benchmark_jobs.Children, "__call__", lambda self, cell, words: main(list(words))
+    )
+    return tmp_path
+
+
+def write_spec(**others: Any) -> None:
+    spec = {
+        "title": "Tiny",
+        "runs": "runs",
+        "csv": "kept/tiny.csv",
+        "seeds": [0],
+        "baseline": "strokes",
+        "options": {"trainer.max_steps": 2, "trainer.val_check_interval": 2},
+        "methods": {**METHODS, **others},
+    }
+    Path("spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+
+
+def rows() -> list[dict[str, str]]:
+    with Path("kept/tiny.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_grid(desk: Path, capsys: pytest.CaptureFixture[str], drawn: Path) -> None:
+    assert main(["benchmark", "spec.yaml", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("to do") == 3
+    assert "3 of 3 cells to train; unknown for 3 of them" in shown
+    assert not Path("runs").exists()
+    assert not Path("kept").exists()
+
+    assert main(["benchmark", "spec.yaml", "--only", "strokes"]) == 0
+    shown = capsys.readouterr().out
+    assert "2 of 2: strokes, seed 1: finished" in shown
+    assert Path("kept/tiny.md").read_text() in shown
+    assert [(row["config"], row["seed"]) for row in rows()] == [("strokes", "0"), ("strokes", "1")]
+    scores = json.loads(Path("runs/strokes/seed1/metrics.json").read_text())["test"]
+    assert rows()[1]["miou"] == str(round(scores["miou"], 4))
+
+    assert main(["benchmark", "spec.yaml", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 of 3 cells to train: about 1 min of training" in shown
+
+    before = Path("runs/strokes/seed0/checkpoints/last.ckpt").stat().st_mtime_ns
+    assert main(["benchmark", "spec.yaml"]) == 0
+    assert Path("runs/strokes/seed0/checkpoints/last.ckpt").stat().st_mtime_ns == before
+    whole, half = rows()[1], rows()[0]
+    assert float(half["labelled"]) < 0.7 * float(whole["labelled"])
+    for path in Path("runs/half/scribbles0").glob("*.png"):
+        assert (read_label(path) != 255).sum() < (
+            read_label(drawn / "scribbles" / path.name) != 255
+        ).sum()
+    assert "difference to partial CE" in Path("kept/tiny.md").read_text()
+    assert Path("runs/spec.html").is_file()
+    assert Path("kept/tiny.png").is_file()
+
+
+def test_failed_and_changed_cells_are_named_and_the_rest_is_trained(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def leaves(self: object, cell: Cell, words: Sequence[str]) -> int:
+        if cell.method.name == "bad":
+            return 2
+        run = cell.run
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "checkpoints/last.ckpt").write_text("weights")
+        if cell.method.name != "half":
+            test = {"images": 1, "miou": 0.5, "pixel_accuracy": 0.5, "classes": {}}
+            (run / "metrics.json").write_text(json.dumps({"test": test}))
+        return 0
+
+    monkeypatch.setattr(benchmark_jobs.Children, "__call__", leaves)
+    write_spec(bad={"config": "tiny.yaml", "options": {"data.batch_sise": 3}})
+    for again in (False, True):
+        assert main(["benchmark", "spec.yaml"]) == 1
+        shown = capsys.readouterr().out
+        assert "failed: bad, seed 0: stage 'seed0' failed with exit code 2; log: runs/bad/" in shown
+        assert "half, seed 0: its run was not tested; give the config a test list" in shown
+        assert ("1 cells to train" in shown) == again
+        assert len(rows()) == 2
+    write_spec(strokes={"config": "tiny.yaml", "options": {"data.batch_size": 1}})
+    assert main(["benchmark", "spec.yaml", "--only", "strokes"]) == 1
+    shown = capsys.readouterr().out
+    assert "changed: strokes, seed 0: was finished with other settings: --data.batch_size" in shown
+    assert "delete runs/strokes/seed0 to train it anew" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nosuch.yaml"], "benchmark: no file 'nosuch.yaml'; the library has"),
+        (["spec.yaml", "--only", "nobody"], "has no method 'nobody'; methods: strokes, half"),
+        (["spec.yaml", "--jobs", "0"], "jobs"),
+        (["spec.yaml", "--cluster", "slurm", "--jobs", "2"], "--jobs: is for this machine"),
+        (["spec.yaml", "--cluster_options", "{timeout_min: 3}"], "are for --cluster, which is not"),
+        (["spec.yaml", "--dryrun"], "did you mean 'dry-run'"),
+    ],
+)
+def test_mistakes(
+    desk: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(desk.rglob("*"))
+    assert main(["benchmark", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert sorted(desk.rglob("*")) == before
+
+
+def test_the_plan_needs_no_torch(desk: Path) -> None:
+    """Nor does it while it waits: what a child has inherited would count as its memory."""
+    line = "from scribbleseg.cli.main import main; main(['benchmark', 'spec.yaml', '--dry-run'])"
+    code = f"import sys; {line}; print('torch' in sys.modules, 'lightning' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "False False"

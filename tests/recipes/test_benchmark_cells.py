@@ -1,0 +1,208 @@
+"""Cells: what is finished, what is trained, and that nobody stops the others."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.recipes.benchmark_example import Commands, benchmark
+
+from scribbleseg.annotation.folder_lock import FolderLock
+from scribbleseg.errors import ConfigError, Interrupted
+from scribbleseg.recipes import benchmark_jobs
+from scribbleseg.recipes.benchmark_cells import Cell, cells_of, changes_of, state_of
+from scribbleseg.recipes.benchmark_jobs import Children, run_here, run_on_cluster
+from scribbleseg.recipes.benchmark_plan import expected_seconds
+from scribbleseg.recipes.benchmark_rows import add_rows, row_of
+
+EVERY = ["plain 0", "d/full 0", "staged 0", "plain 1", "d/full 1"]
+
+
+@pytest.fixture(autouse=True)
+def _desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def cells(**changes: Any) -> list[Cell]:
+    return cells_of(Path("runs"), benchmark(**changes).methods, Path)
+
+
+def states(rows: list[dict[str, str]] | None = None, **changes: Any) -> list[str]:
+    return [state_of(cell, Path, rows or []) for cell in cells(**changes)]
+
+
+def train(commands: Commands, **options: Any) -> dict[str, str | None]:
+    ends: dict[str, str | None] = {}
+    to_train = [cell for cell in cells() if state_of(cell, Path, []) in {"to do", "unfinished"}]
+
+    def finished(cell: Cell, problem: str | None) -> None:
+        ends[f"{cell.method.name} {cell.seed}"] = problem
+
+    run_here(to_train, Path, finished, run=commands, **options)
+    return ends
+
+
+def test_first_seeds_come_first() -> None:
+    assert [f"{cell.method.name} {cell.seed}" for cell in cells()] == EVERY
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_finished_cells_are_skipped(jobs: int) -> None:
+    first, again = Commands(), Commands()
+    assert train(first, jobs=jobs) == dict.fromkeys(EVERY)
+    assert len(first.lines) == 4 + 3
+    line = next(line for line in first.lines if "d/full/seed1" in line)
+    assert line == (
+        "fit --config full.yaml --data.num_workers 0 --trainer.max_steps 8 --seed_everything 1 "
+        "--run runs/d/full/seed1"
+    )
+    assert states() == ["finished"] * 5
+    assert train(again) == {}
+    assert again.lines == []
+
+
+def test_a_failed_cell_stops_no_other_and_goes_on_later() -> None:
+    ends = train(Commands(**{"d/full": 2}))
+    assert ends["d/full 0"] == "stage 'seed0' failed with exit code 2: no luck"
+    assert [end is None for end in ends.values()].count(False) == 2
+    assert states() == ["finished", "unfinished", "finished", "finished", "unfinished"]
+    rest = Commands()
+    assert train(rest) == {"d/full 0": None, "d/full 1": None}
+    assert all(line.endswith("--resume") for line in rest.lines)
+    assert train(Commands(staged=143)) == {}  # nothing is left to stop
+
+
+def test_a_killed_stage_of_a_recipe_goes_on() -> None:
+    assert train(Commands(staged=143))["staged 0"] == "was stopped"
+    rest = Commands()
+    assert train(rest) == {"staged 0": None}
+    assert [line.split()[0] for line in rest.lines] == ["fit", "pseudolabel", "fit"]
+    assert rest.lines[0].endswith("--resume")
+
+
+def test_a_changed_config_is_named() -> None:
+    train(Commands())
+    found = cells()
+    Path("plain.yaml").write_text("trainer: {max_steps: 5}")
+    assert [state_of(cell, Path, []) for cell in found] == [
+        "changed", "finished", "changed", "changed", "finished"
+    ]  # fmt: skip
+    assert changes_of(found[0], Path)[0].startswith("config: ")
+    assert states(options={"data.num_workers": 3}) == ["changed"] * 5
+
+
+def test_another_machines_rows_count_while_nothing_has_changed() -> None:
+    train(Commands())
+    rows = add_rows(Path("a.csv"), [row for cell in cells() if (row := row_of(cell, Path))])
+    for folder in ("plain", "d", "staged"):
+        Path("runs", folder).rename(Path("runs", f"{folder}_of_another"))
+    assert states(rows) == ["in the table"] * 5
+    assert states([{**row, "inputs": ""} for row in rows]) == ["to do"] * 5
+    assert states(rows, options={})[0] == "to do"
+
+
+def test_a_cell_in_which_somebody_works_is_left_alone() -> None:
+    Path("runs/plain/seed0").mkdir(parents=True)
+    Path("runs/plain/seed0/lock").write_text('{"pid": 1, "host": "elsewhere"}')
+    other = FolderLock(Path("runs/staged/seed0"))
+    other.folder.mkdir(parents=True)
+    other.path.write_text('{"pid": 1, "host": "elsewhere"}')
+    commands = Commands()
+    ends = train(commands)
+    assert ends["plain 0"] == "runs/plain/seed0: process 1 on elsewhere works in this folder"
+    assert ends["staged 0"] == "runs/staged/seed0: process 1 on elsewhere works in this folder"
+    assert len(commands.lines) == 3
+
+
+def test_what_a_row_holds() -> None:
+    train(Commands())
+    row = row_of(cells()[2], Path)
+    assert row is not None
+    seconds = 2 * 20.2  # and the labels, in no time
+    assert {name: row[name] for name in ("config", "seed", "steps", "images", "miou")} == {
+        "config": "staged", "seed": "0", "steps": "8", "images": "3", "miou": "0.6"
+    }  # fmt: skip
+    assert float(row["seconds"]) == pytest.approx(seconds, abs=1)
+    assert (row["labelled"], row["revision"]) == ("0.0125", "0123456789ab-dirty")
+    assert (row["none_predicted"], row["dice_3d disc"], row["iou disc"]) == ("1", "0.6", "0.6")
+
+
+def test_a_run_without_a_test_has_no_row() -> None:
+    train(Commands())
+    Path("runs/plain/seed0/metrics.json").write_text("{}")
+    assert row_of(cells()[0], Path) is None
+
+
+def test_expected_cost() -> None:
+    plain, full, staged = cells()[:3]
+    rows = [
+        {"config": "plain", "seed": "1", "steps": "4", "seconds": "20"},
+        {"config": "plain", "seed": "2", "steps": "4", "seconds": "40"},
+    ]
+    assert expected_seconds(plain, rows, Path) == 30
+    assert expected_seconds(full, rows, Path) == 8 * 7.5
+    assert expected_seconds(staged, rows, Path) == (4 + 6) * 7.5
+    assert expected_seconds(plain, [], Path) is None
+    Path("full.yaml").write_text("trainer: {max_epochs: 3}")
+    assert expected_seconds(staged, [{**rows[0], "config": "other"}], Path) == 10 * 5
+    Path("plain.yaml").write_text("{}")
+    assert expected_seconds(plain, [{**rows[0], "config": "other"}], Path) is None
+
+
+def sleeps(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+
+
+def test_ctrl_c_reaches_all_and_begins_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark_jobs, "start_child", sleeps)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    ends: list[str | None] = []
+    with pytest.raises(Interrupted, match="the same command goes on") as caught:
+        run_here(cells(), Path, lambda cell, problem: ends.append(problem), jobs=2)
+    assert caught.value.exit_code == 143
+    assert sorted(map(str, ends)) == ["was not begun"] * 3 + ["was stopped"] * 2
+
+
+def test_a_childs_words_are_in_its_log() -> None:
+    cell, children = cells()[0], Children()
+    assert [children(cell, [word]) for word in ("fitt", "--version")] == [2, 0]
+    first, second = cell.log.read_text().splitlines()
+    assert first.startswith("scribbleseg: error: no command 'fitt'; did you mean 'fit'?")
+    assert second.startswith("scribbleseg ")
+
+
+# submitit's debug executor leaves its log files open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_cluster_jobs() -> None:
+    pytest.importorskip("submitit")
+    ends: dict[str, str | None] = {}
+
+    def finished(cell: Cell, problem: str | None) -> None:
+        ends[f"{cell.method.name} {cell.seed}"] = problem
+
+    run_on_cluster(
+        cells(), Path, finished, cluster="debug", options={"timeout_min": 5},
+        folder=Path("jobs"), run=Commands(staged=9),
+    )  # fmt: skip
+    assert list(ends) == EVERY
+    assert ends.pop("staged 0") == "stage 'first' failed with exit code 9: no luck"
+    assert set(ends.values()) == {None}
+    with pytest.raises(ConfigError, match=r"--cluster moon: .*moon"):
+        run_on_cluster(cells(), Path, finished, cluster="moon", options={}, folder=Path("jobs"))
+    with pytest.raises(ConfigError, match=r"--cluster debug: .*nodes_of_gold"):
+        run_on_cluster(
+            cells(), Path, finished, cluster="debug", options={"nodes_of_gold": 1},
+            folder=Path("jobs"),
+        )  # fmt: skip
+
+
+def test_without_submitit_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ConfigError, match=r"pip install 'scribbleseg\[slurm\]'"):
+        run_on_cluster(
+            cells(), Path, lambda *_: None, cluster="slurm", options={}, folder=Path("jobs")
+        )

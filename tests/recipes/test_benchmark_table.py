@@ -1,0 +1,107 @@
+"""The table: hand values, and rows that stay."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.recipes.benchmark_example import benchmark
+
+from scribbleseg.errors import RunError
+from scribbleseg.recipes.benchmark_page import write_benchmark
+from scribbleseg.recipes.benchmark_rows import add_rows, read_rows
+from scribbleseg.recipes.benchmark_table import Line, markdown_of, tables_of
+
+
+@pytest.fixture(autouse=True)
+def _desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def row(config: str, seed: int, miou: float, **others: Any) -> dict[str, str]:
+    facts = {"config": config, "seed": seed, "miou": miou, "iou a|b": miou, **others}
+    return {name: str(value) for name, value in facts.items()}
+
+
+ROWS = [
+    row("plain", 0, 0.5, seconds=60, labelled=0.01, peak_memory_mb=300, **{"iou c": 0.25}),
+    row("plain", 1, 0.7, seconds=120, labelled=0.01, peak_memory_mb=500),
+    row("d/full", 0, 0.8, seconds=60, labelled=1.0),
+    row("d/full", 1, 0.7, seconds=60, labelled=1.0),
+    row("d/full", 2, 0.9, seconds=60, labelled=1.0),
+    row("staged", 0, 0.6),
+    row("of another table", 0, 0.1),
+]
+
+
+def test_mean_spread_and_paired_differences() -> None:
+    found = benchmark()
+    main, differences, classes = tables_of(found, Line.all_of(found, ROWS))
+    dash = "\N{EN DASH}"
+    assert main.header == [
+        "method", "prior", "seeds", "mean IoU", "labelled", "seconds", "memory, MB"
+    ]  # fmt: skip
+    assert main.rows == [
+        ["plain one", dash, "2", "0.600 ± 0.141", "1.00%", "90", "400"],
+        ["d/full", dash, "3", "0.800 ± 0.100", "100.00%", "60", dash],
+        ["staged", "hull", "1", "0.600", dash, dash, dash],
+    ]
+    # 0.8 - 0.5 and 0.7 - 0.7; seed 2 has no partner
+    assert differences.rows == [
+        ["d/full", "2", "+0.150 ± 0.212", "+0.300 (0), +0.000 (1)"],
+        ["staged (hull)", "1", "+0.100", "+0.100 (0)"],
+    ]
+    assert classes.header == ["method", "a|b", "c"]
+    assert classes.rows[0] == ["plain one", "0.600", "0.250"]
+    assert classes.rows[1] == ["d/full", "0.800", dash]
+
+
+def test_volumes_come_first_where_there_are_any() -> None:
+    found = benchmark()
+    volumes = {"dice_3d": 0.4, "hd95_mm": 20.0, "none_predicted": 0, "dice_3d RV": 0.3}
+    rows = [row("plain", 0, 0.5, **volumes), row("d/full", 0, 0.8, **{**volumes, "hd95_mm": 5.5})]
+    main, dice, hd95, classes = tables_of(found, Line.all_of(found, rows))
+    assert main.header == ["method", "seeds", "mean IoU", "Dice, 3-D", "HD95, mm"]
+    assert dice.title == "Dice, 3-D: difference to plain one, seed by seed"
+    assert hd95.rows == [["d/full", "1", "-14.5", "-14.5 (0)"]]
+    assert classes.header == ["method", "RV"]
+
+
+def test_nothing_measured_is_said() -> None:
+    found = benchmark()
+    assert "Nothing is measured yet." in markdown_of(found, Line.all_of(found, ROWS[-1:]))
+
+
+def test_a_row_replaces_the_one_of_the_same_run() -> None:
+    path = Path("a.csv")
+    for seed, miou in ((1, 0.5), (0, 0.3), (1, 0.4)):
+        add_rows(path, [row("d/c", seed, miou, mine="kept") if seed else row("d/c", seed, miou)])
+    add_rows(path, [row("a", 10, 0.9, **{"iou ä, b": 1}), row("a", 9, 0.9)])
+    found = read_rows(path)
+    assert [(one["config"], one["seed"], one["miou"]) for one in found] == [
+        ("a", "9", "0.9"), ("a", "10", "0.9"), ("d/c", "0", "0.3"), ("d/c", "1", "0.4")
+    ]  # fmt: skip
+    assert (found[1]["iou ä, b"], found[3]["mine"], found[0]["mine"]) == ("1", "kept", "")
+
+
+def test_another_csv_is_refused() -> None:
+    Path("a.csv").write_text("name,value\nx,1\n")
+    with pytest.raises(RunError, match=r"a\.csv: is not the table of a benchmark"):
+        add_rows(Path("a.csv"), [])
+    assert Path("a.csv").read_text() == "name,value\nx,1\n"
+
+
+def test_pages_and_plots() -> None:
+    found = benchmark(about="<b>bold</b> words")
+    text = write_benchmark(found, ROWS)
+    assert Path("kept/two.md").read_text() == text
+    assert "![plots of the table](two.png)" in text
+    assert "`scribbleseg benchmark two.yaml`" in text
+    assert r"| method | a\|b | c |" in text
+    first = Path("kept/two.png").read_bytes()
+    write_benchmark(found, ROWS)
+    assert Path("kept/two.png").read_bytes() == first
+    page = Path("runs/two.html").read_text()
+    assert "&lt;b&gt;bold&lt;/b&gt; words" in page
+    assert "data:image/png;base64," in page
+    assert 'href="d/full/seed2/report/index.html"' in page
+    assert "http" not in page
