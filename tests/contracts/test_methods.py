@@ -22,7 +22,7 @@ from scribbleseg.recipes.reproducibility import Reproducible
 CONFIGS = sorted(
     path
     for path in (Path(__file__).parents[2] / "configs").rglob("*.yaml")
-    if path.parent.name not in {"recipes", "label_sources"}
+    if path.parent.name not in {"benchmarks", "recipes", "label_sources"}
 )
 METHODS = [
     getattr(methods, name)
@@ -76,14 +76,16 @@ def make(method: Any, **options: Any) -> SegmentationTask:
 
 
 def data_for(method: Any, root: Path, **options: Any) -> ScribbleDataModule:
-    supervision = "mask" if "mask" in method.needs else "scribble"
+    options = {"supervision": "mask" if "mask" in method.needs else "scribble", **options}
     if "pseudo_label" in method.uses:
         options["pseudo_labels"] = "masks"
     if "scribble_distance" in method.uses:
         options |= {"scribble_distance": "e", "pseudo_distance": "e6"}
+    if "halves" in method.needs:
+        options = {"batch_size": 2, "weak_batch_size": 2, **options}
     if "views" in method.uses:
         options["transforms"] = [Views(other=[v2.RandomResizedCrop((48, 64))])]
-    return ScribbleDataModule(str(root), supervision=supervision, **{"batch_size": 4, **options})
+    return ScribbleDataModule(str(root), **{"batch_size": 4, **options})
 
 
 def first_batch(method: Any, root: Path, **options: Any) -> dict[str, Any]:
@@ -172,6 +174,7 @@ def test_a_batch_without_a_label_has_finite_gradients(method: Any, drawn: Path) 
 
 
 @every_method
+@pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable")  # it asks for its place
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
 def test_two_steps_and_a_checkpoint_and_two_steps_are_four(
     method: Any, ema_decay: float | None, drawn: Path, tmp_path: Path

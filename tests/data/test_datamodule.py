@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import v2
 
 from scribbleseg.annotation import read_label, write_label
 from scribbleseg.data import ScribbleDataModule
+from scribbleseg.data.transforms import RandomCrop
 from scribbleseg.errors import ConfigError, DataError
 
 
@@ -68,6 +70,63 @@ def test_mixed_supervision_from_a_file(root: Path) -> None:
         module(root, supervision="kinds.txt").setup("fit")
     with pytest.raises(ConfigError, match=r"data\.supervision: 'strokes' is neither"):
         module(root, supervision="strokes").setup("fit")
+
+
+def test_the_first_images_of_a_list_are_labelled(root: Path) -> None:
+    (root / "few.txt").write_text("cell 6\ncell 2\ncell 4\n")
+    description = (root / "dataset.yaml").read_text()
+    (root / "dataset.yaml").write_text(description.replace("splits:", "splits:\n  few: few.txt"))
+    options = {"labelled": "few", "labelled_first": 2, "tags": "mask"}
+    data = module(root, supervision="mask", **options)
+    data.setup("fit")
+    records = data.train_dataset().records
+    assert [r.name for r in records if r.supervision == "mask"] == ["cell 6", "cell 2"]
+    assert [r.name for r in records][:4] == ["cell 6", "cell 2", "cell 4", "cell 0"]
+    assert len(records) == 8
+    assert data.train_supervision == {"mask", "tags"}
+
+    alone = module(root, supervision="mask", unlabelled="leave_out", batch_size=2, **options)
+    assert alone.train_supervision == {"mask"}
+    assert len(alone.train_dataset()) == 2
+    first = module(root, labelled_first=3, tags="mask").train_dataset().records
+    assert [r.supervision for r in first] == ["scribble"] * 3 + ["tags"] * 5
+    assert all(r.mask is None and r.scribble is None for r in first[3:])
+    (root / "kinds.txt").write_text("cell 0\tmask\n")
+    with pytest.raises(ConfigError, match=r"data\.labelled, .*must be mask or scribble then"):
+        module(root, supervision="kinds.txt", labelled="few").train_dataset()
+
+
+def test_a_batch_with_halves(root: Path) -> None:
+    data = module(
+        root,
+        supervision="mask",
+        labelled_first=2,
+        tags="mask",
+        batch_size=3,
+        weak_batch_size=2,
+        transforms=[RandomCrop((24, 24))],
+        weak_transforms=[v2.CenterCrop((24, 24))],
+    )
+    data.setup("fit")
+    assert data.train_supervision == {"mask", "tags", "halves"}
+    loader = data.train_dataloader()
+    assert len(loader) == 4  # 8 images, two at a time
+    for batch in loader:
+        batch = data.on_after_batch_transfer(batch, 0)
+        assert batch["image"].shape == (5, 3, 24, 24)
+        assert batch["weak"].tolist() == [False] * 3 + [True] * 2
+        assert batch["supervision"][:3] == ["mask"] * 3
+        for name, kind, mask in zip(
+            batch["name"], batch["supervision"], batch["mask"], strict=True
+        ):
+            assert (kind == "mask") == (name in {"cell 0", "cell 1"}) == bool((mask != 255).any())
+    same = module(root, batch_size=2, weak_batch_size=2, transforms=[RandomCrop((24, 24))])
+    assert next(iter(same.train_dataloader()))["image"].shape == (4, 3, 24, 24)
+    assert "weak" not in next(iter(module(root).train_dataloader()))
+    other = module(root, batch_size=2, weak_batch_size=2, transforms=[RandomCrop((9, 9))])
+    other.weak_transforms = []
+    with pytest.raises(DataError, match="images of one batch must have one size"):
+        next(iter(other.train_dataloader()))
 
 
 def test_tags_only_images_need_a_file(drawn: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from scribbleseg.data import (
     ScribbleDataset,
     load_layout,
 )
+from scribbleseg.data.sampler import Draw
 from scribbleseg.data.transforms import RandomCrop, RandomRotation
 from scribbleseg.errors import DataError
 
@@ -108,6 +110,62 @@ def test_sample_depends_on_seed_epoch_and_index_alone(drawn: Path) -> None:
     )
     torch.manual_seed(0)
     assert torch.equal(torch.get_rng_state(), state)  # the surrounding random state is not touched
+
+
+def test_a_draw_says_which_half_and_is_moved_by_its_own_numbers(drawn: Path) -> None:
+    turn = RandomRotation(30, p=1.0)
+    dataset = ScribbleDataset(
+        records(drawn), LAYOUT, transform=turn, weak_transform=RandomCrop((20, 30)), seed=5
+    )
+    strong, weak = dataset[Draw(2, 3, weak=False)], dataset[Draw(2, 3, weak=True)]
+    assert (strong["weak"].item(), weak["weak"].item()) == (False, True)
+    assert strong["weak"].dtype == torch.bool
+    assert "weak" not in dataset[Draw(2, 3)]
+    assert weak["image"].shape == (3, 20, 30)
+    assert torch.equal(strong["image"], dataset[(2, 3)]["image"])
+    # The same image, drawn again in the same epoch, is another sample.
+    again = dataset[Draw(2, 3, repeat=1, weak=False)]
+    assert not torch.equal(again["image"], strong["image"])
+    both_turned = ScribbleDataset(
+        records(drawn), LAYOUT, transform=turn, weak_transform=turn, seed=5
+    )
+    assert not torch.equal(both_turned[Draw(2, 3, weak=True)]["image"], strong["image"])
+    untouched = ScribbleDataset(records(drawn), LAYOUT, transform=turn)[Draw(2, 3, weak=True)]
+    assert untouched["valid"].all()
+
+
+def test_a_mask_takes_the_place_of_a_pseudo_label(drawn: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.full((48, 64), 100, np.uint8)).save(tmp_path / "confidence.png")
+    write_label(tmp_path / "label.png", np.full((48, 64), 255, np.uint8))
+    both = [
+        replace(
+            records(drawn, kind)[0],
+            pseudo_label=tmp_path / "label.png",
+            pseudo_confidence=tmp_path / "confidence.png",
+        )
+        for kind in ("mask", "scribble")
+    ]
+    dataset = ScribbleDataset(both, LAYOUT, distance_scales={"pseudo_distance": 100.0})
+    masked, drawn_on = dataset[0], dataset[1]
+    assert torch.equal(masked["pseudo_label"], masked["mask"])
+    assert (masked["pseudo_confidence"] == 1).all()
+    assert (masked["pseudo_distance"] == 0).any()
+    assert (drawn_on["pseudo_label"] == 255).all()
+    assert (drawn_on["pseudo_confidence"] == 100 / 255).all()
+
+
+def test_images_without_strokes_have_no_far_background_and_are_near_nothing(drawn: Path) -> None:
+    mixed = [records(drawn, kind)[index] for index, kind in enumerate(("scribble", "mask", "tags"))]
+    dataset = ScribbleDataset(
+        mixed,
+        LAYOUT,
+        background_prior="hull",
+        distance_scales={"scribble_distance": 3.0},
+        tags={"cell 2": torch.ones(3)},
+    )
+    samples = [dataset[index] for index in range(3)]
+    assert [bool(sample["far_background"].any()) for sample in samples] == [True, False, False]
+    assert [bool(sample["scribble_distance"].any()) for sample in samples] == [True, False, False]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

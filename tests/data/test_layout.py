@@ -105,3 +105,17 @@ def test_a_users_own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     touch(tmp_path / "images/x.jpg")
     with pytest.raises(DataError, match="has no masks"):
         layout.records(tmp_path, ["x"], "mask")
+
+
+def test_a_list_may_be_a_file_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "dataset"
+    root.mkdir()
+    (root / "mine.txt").write_text("in the dataset\n")
+    assert LAYOUT.names(root, "mine.txt") == ["in the dataset"]
+    (tmp_path / "mine.txt").write_text("here\n")
+    assert LAYOUT.names(root, "mine.txt") == ["here"]
+    with pytest.raises(DataError, match=r"list 'other\.txt' not found"):
+        LAYOUT.names(root, "other.txt")

@@ -95,7 +95,7 @@ def test_training_refuses_bad_pseudo_labels(
     fit = ["fit", "--config", config, "--run", str(tmp_path / "run")]
     assert main(fit) == 2
     assert (
-        "but PartialCrossEntropy needs scribble and uses scribble only" in capsys.readouterr().err
+        "PartialCrossEntropy needs scribble and uses mask, scribble only" in capsys.readouterr().err
     )
     student = [*fit, "--model", "SelfTraining", "--trainer.max_steps", "2"]
     label = read_label(folder / "cell 7.png").copy()

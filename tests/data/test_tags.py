@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.golden_cases import Case, golden
 
-from scribbleseg.annotation import write_label
+from scribbleseg.annotation import read_label, write_label
 from scribbleseg.data import ScribbleDataModule, read_tags, tags_from_label
 from scribbleseg.data.preparation.cls_labels import cls_labels_file
 from scribbleseg.data.tags import TagSource, tags_from
@@ -61,30 +62,82 @@ def test_tags_as_other_projects_publish_them(tmp_path: Path) -> None:
         read_tags(path, NAMES)
 
 
-def test_training_images_with_strokes_take_the_tags_of_a_file(drawn: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def discs(drawn: Path, tmp_path: Path) -> Path:
+    """The drawn dataset, its squares without strokes."""
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    for path in (root / "scribbles").glob("*.png"):
+        label = read_label(path).copy()
+        label[label == 2] = 255
+        write_label(path, label)
+    return root
+
+
+def test_tags_of_a_file_extend_those_of_the_strokes(discs: Path) -> None:
     names = [f"cell {index}" for index in range(8)]
-    path = tmp_path / "cls_labels.npy"
+    path = discs / "cls_labels.npy"
     path.write_bytes(cls_labels_file(dict.fromkeys(names, (0, 2)), 3))
-    data = ScribbleDataModule(str(drawn), tags=str(path))
-    assert data.train_dataset()[0]["tags"].tolist() == [1, 0, 1]
-    assert ScribbleDataModule(str(drawn)).train_dataset()[0]["tags"].tolist() == [1, 1, 1]
-    path.write_bytes(cls_labels_file(dict.fromkeys(names[1:], (0, 2)), 3))
+    own = ScribbleDataModule(str(discs))
+    assert own.train_dataset()[0]["tags"].tolist() == [1, 1, 0]
+    data = ScribbleDataModule(str(discs), tags=str(path))
+    assert data.train_dataset()[0]["tags"].tolist() == [1, 1, 1]
+    path.write_bytes(cls_labels_file(dict.fromkeys(names[1:], (0,)), 3))
     with pytest.raises(DataError, match="no tags for cell 0"):
-        ScribbleDataModule(str(drawn), tags=str(path)).train_dataset()
+        ScribbleDataModule(str(discs), tags=str(path)).train_dataset()
+    # A mask has all classes of its image.
+    masked = ScribbleDataModule(str(discs), tags=str(path), supervision="mask").train_dataset()
+    assert [masked[index]["tags"].tolist() for index in (0, 1)] == [[1, 1, 1]] * 2
     with pytest.raises(DataError, match=r"data\.tags: no file 'none\.txt' here or in"):
-        ScribbleDataModule(str(drawn), tags="none.txt")
+        ScribbleDataModule(str(discs), tags="none.txt")
 
 
 def test_a_file_below_a_relative_root_is_found(
-    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    discs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
-    (root / "square.txt").write_text("".join(f"cell {index}\tsquare\n" for index in range(8)))
+    (discs / "square.txt").write_text("".join(f"cell {index}\tsquare\n" for index in range(8)))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SCRIBBLESEG_DATA", raising=False)
     for file in ("square.txt", "cells/square.txt"):
         data = ScribbleDataModule("cells", tags=file)
-        assert data.train_dataset()[0]["tags"].tolist() == [1, 0, 1]
+        assert data.train_dataset()[0]["tags"].tolist() == [1, 1, 1]
+
+
+def test_tags_are_simulated_from_masks_when_asked_for(discs: Path) -> None:
+    def data(supervision: str) -> ScribbleDataModule:
+        return ScribbleDataModule(str(discs), supervision=supervision, tags="mask")
+
+    for supervision in ("tags", "scribble"):
+        sample = data(supervision).train_dataset()[0]
+        assert sample["tags"].tolist() == [1, 1, 1]
+        assert "mask" not in sample  # read for the tags alone
+    assert (data("tags").train_dataset()[0]["scribble"] == 255).all()
+    write_label(discs / "masks/cell 3.png", np.full((48, 64), 9, np.uint8))
+    with pytest.raises(DataError, match=r"masks/cell 3\.png: label 9 on 3072 pixels"):
+        data("scribble").check_training()
+    (discs / "masks/cell 3.png").unlink()
+    with pytest.raises(
+        DataError, match=r"data\.tags: mask, but there is no mask for cell 3 \(1 of"
+    ):
+        data("tags").train_dataset()
+    with pytest.raises(DataError, match=r"cell \d.* declare tags only; set 'tags: FILE' in"):
+        ScribbleDataModule(str(discs), supervision="tags").train_dataset()
+
+
+@golden("lpl", "tags_")
+def test_the_published_rule_takes_void_for_background(case: Case) -> None:
+    tags = [
+        tags_from_label(
+            label.astype(np.uint8), num_classes=case["num_classes"], background="published"
+        )
+        for label in case["label"]
+    ]
+    np.testing.assert_array_equal(np.stack(tags), case["tags"][:, :, 0, 0])
+    always = [
+        tags_from_label(label.astype(np.uint8), num_classes=case["num_classes"])
+        for label in case["label"]
+    ]
+    np.testing.assert_array_equal(np.stack(always)[:, 1:], case["tags"][:, 1:, 0, 0])
+    assert (np.stack(always)[:, 0] == 1).all()
 
 
 @pytest.fixture

@@ -75,6 +75,13 @@ def desk(workplace: Path) -> Path:
     draw_dataset(workplace / "mydata")
     for name in ("train.txt", "test.txt"):  # as the page asks for
         assert (workplace / "mydata" / name).is_file()
+    kinds = ["mask"] * 3 + ["scribble"] * 3 + ["tags"] * 2
+    lines_of = {"kinds.txt": kinds, "tags.txt": ["disc"] * 8}
+    for name, fields in lines_of.items():
+        text = "".join(f"cell {index}\t{field}\n" for index, field in enumerate(fields))
+        (workplace / "mydata" / name).write_text(text)
+    with (workplace / "mydata/dataset.yaml").open("a") as file:
+        file.write("tags: tags.txt\n")
     (workplace / "photos").mkdir()
     picture = Image.new("RGB", (120, 80), (90, 120, 60))
     for name in ("photos/one.jpg", "picture.jpg", "one.jpg", "two.jpg"):

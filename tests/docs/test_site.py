@@ -59,6 +59,19 @@ def test_every_method_has_a_page_and_a_row_in_the_readme() -> None:
         assert f"[`{name}`](docs/methods/{stem}.md)" in readme
 
 
+def test_the_table_of_mixed_supervision_is_right() -> None:
+    text = (DOCS / "guide/mixed-supervision.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[1:-1] for row in re.findall(r"^\| `.*$", text, re.M)]
+    assert len(rows) > 9
+    for names, *cells in rows:
+        for name in re.findall(r"`(\w+)`", names):
+            method = getattr(methods, name)
+            uses = method.uses | ({"mask"} if "scribble" in method.uses else set())
+            for kind, cell in zip(("mask", "scribble", "tags"), cells, strict=True):
+                assert (cell.strip() == "no") == (kind not in uses), (name, kind)
+                assert cell.startswith(" added") == (kind == "mask" and "mask" not in method.uses)
+
+
 def test_every_layout_and_key_is_in_the_manual() -> None:
     datasets = (DOCS / "guide/datasets.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in datasets for name in layout_names())

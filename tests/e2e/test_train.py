@@ -292,14 +292,14 @@ def test_an_empty_section_is_refused(
 def test_full_masks_and_other_methods_check_what_the_images_bring(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = write_config(tmp_path, drawn, supervision="mask")
     run = tmp_path / "run"
-    assert main(["fit", "--config", config, "--run", str(run)]) == 2
+    line = ["fit", "--config", write_config(tmp_path, drawn), "--run", str(run)]
+    line += ["--model", "scribbleseg.methods.FullSupervision", "--trainer.max_steps", "2"]
+    assert main(line) == 2
     error = capsys.readouterr().err
-    assert "the training images bring mask, but PartialCrossEntropy needs scribble" in error
+    assert "the training images bring scribble, but FullSupervision needs mask" in error
     assert not run.exists()
-    method = ["--model", "scribbleseg.methods.FullSupervision", "--trainer.max_steps", "2"]
-    assert main(["fit", "--config", config, "--run", str(run), *method]) == 0
+    assert main([*line, "--data.supervision", "mask"]) == 0
 
 
 @pytest.mark.parametrize(

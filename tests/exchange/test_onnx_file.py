@@ -25,6 +25,7 @@ from scribbleseg.networks import (
     Aggregated,
     DeepLabV3Plus,
     MultiGridDeepLab,
+    PlainDeepLab,
     PlainUNet,
     ToCoViT,
     UNet,
@@ -35,6 +36,7 @@ CASES: list[tuple[Any, dict[str, Any], Picture]] = [
     (PlainUNet, {"widths": [2, 4]}, Picture("L", (0.25,), (0.5,), (32, 48))),
     (UNet, {**ENCODER, "decoder_channels": [8, 8, 8, 4, 4]}, Picture()),
     (DeepLabV3Plus, {**ENCODER, "decoder_channels": 8}, Picture()),
+    (PlainDeepLab, {**ENCODER, "channels": 8}, Picture()),
     (
         Aggregated,
         {"base": partial(PlainUNet, widths=(2, 4)), "embedding_channels": 4},

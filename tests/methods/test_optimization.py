@@ -34,6 +34,52 @@ def test_poly_of_wsl4mis(case: Case) -> None:
         for step in case["iteration"]
     ]
     np.testing.assert_allclose(ours, case["lr_after_step"], rtol=1e-9, atol=1e-12)
+    used = [
+        case["base_lr"]
+        * learning_rate_factor(max(int(step) - 1, 0), case["max_iterations"], schedule="poly")
+        for step in case["iteration"]
+    ]
+    np.testing.assert_allclose(used, case["lr_used"], rtol=1e-9, atol=1e-12)
+
+
+@golden("lpl", "lr_stage2")
+def test_poly_of_lpl(case: Case) -> None:
+    """It divides by 1e-5 steps more than there are, which is less than the tolerance."""
+    net = nn.ModuleList(nn.Linear(1, 1) for _ in case["rates"])
+    options = Optimization(
+        optimizer="sgd",
+        lr=case["base_lr"],
+        power=case["power"],
+        lr_multipliers={str(index): rate for index, rate in enumerate(case["rates"])},
+    )
+    optimizer, schedule = options.build(net, case["max_iter"])
+    found = [
+        [
+            rate * factor(int(step))
+            for rate, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+        ]
+        for step in case["iteration"]
+    ]
+    places = [
+        next(
+            index
+            for index, group in enumerate(optimizer.param_groups)
+            if any(parameter is part.weight for parameter in group["params"])
+        )
+        for part in net
+    ]
+    np.testing.assert_allclose(np.array(found)[:, places], case["group_lr"], rtol=1e-9, atol=1e-9)
+
+
+def test_further_modules_have_a_schedule_of_their_own_and_the_same_rest() -> None:
+    first, second = (nn.ModuleDict({"net": nn.Linear(1, 1)}) for _ in range(2))
+    options = Optimization(lr=1.0, lr_multipliers={"net.bias": 10}, schedule="linear")
+    optimizer, schedule = options.build(first, 4, (second, "constant"))
+    optimizer.step()
+    schedule.step()
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert [rates[id(p)] for p in first.parameters()] == [0.75, 7.5]
+    assert [rates[id(p)] for p in second.parameters()] == [1.0, 10.0]
 
 
 @pytest.mark.parametrize("schedule", ["constant", "poly", "linear", "cosine"])

@@ -309,7 +309,7 @@ def test_other_settings_of_labels_are_other_settings() -> None:
     [
         ({"scribble"}, {}, "wrap data.transforms in scribbleseg.data.views.Views"),
         ({"tags", "views"}, {}, "no training image brings a scribble"),
-        ({"mask", "views"}, {}, "uses .* only"),
+        ({"pseudo_label", "scribble", "views"}, {}, "uses .* only"),
     ],
 )
 def test_data_that_a_term_lacks_are_refused(

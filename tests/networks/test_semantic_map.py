@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scribbleseg.networks import (
     DeepLabV3Plus,
     MultiGridDeepLab,
+    PlainDeepLab,
     PlainUNet,
     Segformer,
     ToCoViT,
@@ -38,6 +39,7 @@ CASES: list[tuple[Any, dict[str, Any], int, int, tuple[int, int]]] = [
     (DeepLabV3Plus, {"encoder": "tu-test_resnet", "decoder_channels": 16}, 16, 0, (13, 18)),
     (Segformer, {"encoder": "mit_b0", "decoder_channels": 24}, 24, 0, (13, 18)),
     (MultiGridDeepLab, {"depth": 50, "head": "v2"}, 2048, -1, (7, 9)),
+    (PlainDeepLab, {"encoder": "tu-test_resnet", "channels": 16}, 16, 0, (13, 18)),
     (ToCoViT, {"encoder": "test_vit", "decoder_channels": 16}, 64, 0, (4, 5)),
 ]
 

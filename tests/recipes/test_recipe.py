@@ -68,6 +68,20 @@ def test_the_librarys_own_recipes(path: Path) -> None:
         assert "config" not in stage.options or (CONFIGS / stage.options["config"]).is_file()
 
 
+def test_the_splits_of_lpl_differ_in_the_number_of_masks_alone() -> None:
+    texts = {}
+    for count in (92, 183, 366, 732, 1464):
+        text = (CONFIGS / f"recipes/lpl_voc_{count}.yaml").read_text()
+        assert f"masks: {count}" in text
+        recipe = read_recipe(CONFIGS / f"recipes/lpl_voc_{count}.yaml")
+        assert str(recipe.folder) == f"runs/voc/lpl_recipe_{count}/seed1"
+        assert [s.options.get("data.labelled_first") for s in recipe.stages] == [
+            str(count), None, str(count)
+        ]  # fmt: skip
+        texts[count] = text.replace(str(count), "N")
+    assert len(set(texts.values())) == 1
+
+
 def test_switches_have_no_value() -> None:
     stage = Stage("a", "predict", {"skip_unreadable": True}, ())
     assert stage.arguments(Path("b")) == ["predict", "--skip_unreadable", "--out", "b"]

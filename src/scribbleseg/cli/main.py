@@ -38,6 +38,7 @@ COMMANDS = {
     "check": ("check", "audit a dataset before training on it"),
     "evaluate": ("evaluate", "compare two folders of label images, whoever made them"),
     "compare-labels": ("compare_labels", "score the pseudo labels of several sources; one table"),
+    "benchmark": ("benchmark", "train methods and seeds of a grid; one table with spread and cost"),
 }
 """Module below ``scribbleseg.cli`` and one line of help for each command."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from scribbleseg.annotation.folder_lock import FolderLock
@@ -11,7 +10,6 @@ from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.cli.configs import find_config
 from scribbleseg.cli.console import say
 from scribbleseg.cli.explain import explain
-from scribbleseg.data.layouts import load_layout
 from scribbleseg.errors import ConfigError
 from scribbleseg.recipes.child_process import run_in_child
 from scribbleseg.recipes.robustness import (
@@ -21,11 +19,11 @@ from scribbleseg.recipes.robustness import (
     run_robustness,
     table_of,
 )
+from scribbleseg.recipes.training_images import training_images
 
 __all__ = ["run"]
 
 OWN = ("--config", "--shrink", "--drop", "--seeds", "--out", "--help", "-h", "--dry-run")
-DATA = {"root": None, "layout": "folder", "train": "train"}
 
 
 def run(command: str, argv: Sequence[str]) -> int:
@@ -104,18 +102,11 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 def _test(config: str, folder: Path, others: Sequence[str]) -> Robustness:
     """What is trained; the dataset is that of the config, or of the options behind it."""
     path = find_config(config)
-    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    data = {**DATA, **{k: v for k, v in (content.get("data") or {}).items() if k in DATA}}
+    data: dict[str, str] = {}
     words = iter(others)
     for word in words:
         key, equals, value = word.partition("=")
-        name = key.removeprefix("--data.")
-        if key.startswith("--data.") and name in DATA:
-            data[name] = value if equals else next(words, "")
-    if data["root"] is None:
-        raise ConfigError(f"{config}: has no data.root; add --data.root DIR")
-    layout, root = load_layout(str(data["layout"]), str(data["root"]))
-    if layout.generate is not None and not root.is_dir():
-        layout.generate(root)
-    names = layout.names(root, str(data["train"]))
+        if key.startswith("--data."):
+            data[key.removeprefix("--")] = value if equals else next(words, "")
+    layout, root, names = training_images(path, data)
     return Robustness(folder, str(path), layout, root, names, tuple(others))

@@ -43,6 +43,7 @@ from scribbleseg.recipes.finite_steps import FiniteSteps
 from scribbleseg.recipes.interruption import Interruption
 from scribbleseg.recipes.metrics_log import MetricsLog
 from scribbleseg.recipes.reproducibility import Reproducible
+from scribbleseg.recipes.run_cost import RunCost, write_cost
 from scribbleseg.recipes.run_folder import Mode, RunFolder
 
 __all__ = ["run"]
@@ -216,7 +217,8 @@ class TrainingCLI(LightningCLI):
             bad_steps = FiniteSteps(
                 folder.path / "bad_steps.jsonl", patience=self.config.max_bad_steps
             )
-            callbacks += [self.interruption, bad_steps, self.writer]
+            self.cost = RunCost()
+            callbacks += [self.interruption, bad_steps, self.cost, self.writer]
         if self.command == "test":
             callbacks.append(self.interruption)
         if self.command in {"fit", "test"}:
@@ -278,6 +280,8 @@ class TrainingCLI(LightningCLI):
         lead, folder = self.trainer.is_global_zero, self.run_folder
         try:
             self.trainer.fit(self.model, self.datamodule, ckpt_path=last, weights_only=True)
+            if lead:
+                write_cost(folder, self.cost, self.trainer.global_step)
             self.interruption.raise_if_asked(self.trainer)
             if self.datamodule.lists["test"] is not None:
                 self._test(load_weights(self.model, folder.checkpoint("last")))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
@@ -16,33 +15,21 @@ from scribbleseg.annotation.audit import LabelAudit
 from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.image_file import image_size
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
-from scribbleseg.data.distance_maps import (
-    DistanceMap,
-    check_stored_maps,
-    scale_or_folder,
-    with_maps,
-)
+from scribbleseg.data.distance_maps import DistanceMap, scale_or_folder, with_maps
 from scribbleseg.data.layout import Record, find_pictures, with_scribbles
 from scribbleseg.data.layouts import load_layout
-from scribbleseg.data.loader_worker import begin_worker
-from scribbleseg.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, Normalisation
+from scribbleseg.data.loaders import batches_drawn, evaluation_loader, training_loader
+from scribbleseg.data.normalisation import normalisation_of
 from scribbleseg.data.pseudo_labels import find_pseudo_label_folder, with_pseudo_labels
-from scribbleseg.data.sample import (
-    Batch,
-    EvaluationBatch,
-    EvaluationSample,
-    Sample,
-    evaluation_collate,
-    training_collate,
-)
+from scribbleseg.data.sample import Batch, EvaluationBatch, EvaluationSample, Sample
 from scribbleseg.data.sampler import EpochSampler
-from scribbleseg.data.supervision import find_supervision
-from scribbleseg.data.tags import TagSource, tags_from, tags_of, with_tags
-from scribbleseg.data.training_labels import judge_training_labels, read_labels
+from scribbleseg.data.supervision import find_supervision, split_labelled
+from scribbleseg.data.tags import MASK, TagSource, tags_from, training_tags, with_tags
+from scribbleseg.data.training_labels import audit_training_labels, read_labels
 from scribbleseg.data.views import VIEWS, Views
 from scribbleseg.errors import ConfigError, DataError
 
-__all__ = ["ScribbleDataModule", "batches_drawn"]
+__all__ = ["ScribbleDataModule"]
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +47,25 @@ class ScribbleDataModule(L.LightningDataModule):
         test: List of test images; null for no test.
         supervision: What training images bring: scribble, mask or tags for all of them, or a file
             with lines ``<id><tab>scribble|mask|tags``.
+        labelled: List of the training images that bring ``supervision``; null for all of them.
+        labelled_first: Only so many images from the top of that list (of ``train``, if it is null).
+        unlabelled: What the other training images do: bring ``tags``, or be left out.
         sampling: Relative share of each kind of supervision in an epoch; null draws every image
             once.
         resize: Height and width of the network's input, in training and evaluation; null keeps the
             picture's size.
         transforms: Joint random transforms of training samples, in order, after ``resize``.
+        weak_transforms: The same for the weak half of a batch; null for ``transforms``.
         mean: Mean of each channel on the 0..1 scale; null for ImageNet's (RGB) or 0 (grey).
         std: Standard deviation of each channel on the 0..1 scale; null for ImageNet's (RGB) or 1
             (grey).
         background_prior: ``hull`` trains everything outside the convex hull of an image's strokes
             as background; only for datasets whose background strokes go around the objects.
         allow_empty: Accept training images in which nothing is drawn.
-        batch_size: Images of one process in a training step.
+        batch_size: Images of one process in a training step, or in the strong half of it.
+        weak_batch_size: Images of one process in the weak half, for methods that train with halves
+            (LPL): it is drawn from all training images, the strong one from those with a mask or
+            scribble. Null for no halves.
         eval_batch_size: Images of one process in an evaluation step; above 1 they must have one
             size, or ``resize`` must be set.
         num_workers: Processes that load data; 0 loads in the training process.
@@ -79,9 +73,10 @@ class ScribbleDataModule(L.LightningDataModule):
         images: Picture file, or folder of pictures, for ``predict``; null predicts the test list.
         scribbles: Folder of the scribbles instead of the dataset's own, e.g. simulated ones;
             relative to the working directory or to the dataset. Null for the dataset's own.
-        tags: File with the tags of the training images, instead of those of their strokes, and in
+        tags: File with the tags of the training images, beside those of their own strokes, and in
             place of the dataset's own file of tags: text, JSON or ``cls_labels.npy``; relative to
-            the working directory or to the dataset.
+            the working directory or to the dataset. ``mask`` simulates tags: masks of all training
+            images are read, for their classes alone.
         pseudo_labels: Folder with a pseudo label of every training image, for methods that use
             them; relative to the working directory or to the dataset. Null for none.
         scribble_distance: Distance map of the strokes of objects, for methods that use it: the
@@ -103,14 +98,19 @@ class ScribbleDataModule(L.LightningDataModule):
         val: str | None = "val",
         test: str | None = "test",
         supervision: str = "scribble",
+        labelled: str | None = None,
+        labelled_first: int | None = None,
+        unlabelled: Literal["tags", "leave_out"] = "tags",
         sampling: dict[str, float] | None = None,
         resize: tuple[int, int] | None = None,
         transforms: list[v2.Transform] | None = None,
+        weak_transforms: list[v2.Transform] | None = None,
         mean: tuple[float, ...] | None = None,
         std: tuple[float, ...] | None = None,
         background_prior: Literal["none", "hull"] = "none",
         allow_empty: bool = False,
         batch_size: int = 8,
+        weak_batch_size: int | None = None,
         eval_batch_size: int = 1,
         num_workers: int = 0,
         seed: int = 0,
@@ -127,7 +127,7 @@ class ScribbleDataModule(L.LightningDataModule):
         self.layout, self.root = load_layout(layout, root)
         if scribbles is not None:
             self.layout = with_scribbles(self.layout, self.root, scribbles)
-        if tags is not None:
+        if tags is not None and tags != MASK:
             self.layout = with_tags(self.layout, self.root, tags)
         self.tags = tags
         if background_prior == "hull" and not self.layout.background_drawn:
@@ -138,22 +138,15 @@ class ScribbleDataModule(L.LightningDataModule):
             )
         self.lists: dict[str, str | None] = {"train": train, "val": val, "test": test}
         self.supervision, self.sampling = supervision, sampling
+        self.labelled, self.labelled_first = labelled, labelled_first
+        self.unlabelled: Literal["tags", "leave_out"] = unlabelled
         self.resize, self.transforms = resize, transforms or []
-        grey = self.layout.image_mode == "L"
-        self.mean = tuple(mean or ((0.0,) if grey else IMAGENET_MEAN))
-        self.std = tuple(std or ((1.0,) if grey else IMAGENET_STD))
-        if not len(self.mean) == len(self.std) == self.in_channels:
-            raise ConfigError(
-                f"data.mean, data.std: {self.in_channels} value(s) each, got {self.mean} and "
-                f"{self.std}"
-            )
-        self.normalise = Normalisation(self.mean, self.std)
+        self.weak_transforms = self.transforms if weak_transforms is None else weak_transforms
+        self.normalise = normalisation_of(mean, std, channels=self.in_channels)
+        self.mean, self.std = self.normalise.mean, self.normalise.std
         self.background_prior, self.allow_empty = background_prior, allow_empty
-        self.batch_size, self.eval_batch_size, self.num_workers = (
-            batch_size,
-            eval_batch_size,
-            num_workers,
-        )
+        self.batch_size, self.weak_batch_size = batch_size, weak_batch_size
+        self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
         self.seed, self.images = seed, images
         self.pseudo_labels, self.evaluation_tags = pseudo_labels, evaluation_tags
         self.distance_maps: dict[DistanceMap, float | str] = {}
@@ -186,10 +179,12 @@ class ScribbleDataModule(L.LightningDataModule):
 
     @property
     def train_supervision(self) -> frozenset[str]:
-        """What training images bring: kinds of supervision, pseudo labels, distance maps, views."""
+        """What training batches bring: supervision, pseudo labels, distance maps, views, halves."""
         kinds: set[str] = {record.supervision for record in self.train_dataset().records}
         if self.pseudo_labels is not None:
             kinds.add("pseudo_label")
+        if self.weak_batch_size is not None:
+            kinds.add("halves")
         if any(isinstance(transform, Views) for transform in self.transforms):
             kinds.add("views")
         return frozenset(kinds | self.distance_maps.keys())
@@ -231,12 +226,15 @@ class ScribbleDataModule(L.LightningDataModule):
     def train_dataset(self) -> ScribbleDataset:
         """The training images, read from the lists once."""
         if self._train is None:
-            names = self.names("train")
-            records = self.layout.records(
-                self.root, names, find_supervision(self.supervision, self.root)
-            )
-            tagged = [r.name for r in records if self.tags or r.supervision == "tags"]
-            known = tags_of(self.layout, self.root, tagged) if tagged else {}
+            names, supervision = self.names("train"), find_supervision(self.supervision, self.root)
+            if self.labelled is not None or self.labelled_first is not None:
+                listed = self.layout.names(self.root, self.labelled) if self.labelled else names
+                supervision = split_labelled(
+                    names, listed, supervision, self.labelled_first, self.unlabelled
+                )
+                names = list(supervision)
+            records = self.layout.records(self.root, names, supervision)
+            tags = training_tags(self.tags, self.layout, self.root, records)
             if self.pseudo_labels is not None:
                 folder = find_pseudo_label_folder(self.pseudo_labels, self.root)
                 records = with_pseudo_labels(records, folder)
@@ -245,11 +243,12 @@ class ScribbleDataModule(L.LightningDataModule):
                 records,
                 self.layout,
                 transform=v2.Compose(self.transforms) if self.transforms else None,
+                weak_transform=v2.Compose(self.weak_transforms) if self.weak_transforms else None,
                 resize=self.resize,
                 background_prior=self.background_prior,
                 distance_scales=scales,
                 distance_pad=self.distance_pad,
-                tags={name: known[name] for name in tagged},
+                tags=tags,
                 seed=self.seed,
             )
         return self._train
@@ -292,20 +291,16 @@ class ScribbleDataModule(L.LightningDataModule):
             DataError: A file is unreadable, a label has another size than its picture or a value
                 out of range, is empty without ``allow_empty``, or class 0 is never drawn.
         """
-        if self.audit is not None:
-            return self.audit
-        files = [
-            (r.mask if r.supervision == "mask" else r.scribble, r.image)
-            for r in self.train_dataset().records
-        ]
-        audit = read_labels(files, self.layout, self.root)
-        if self.pseudo_labels is not None:
-            files = [(r.pseudo_label, r.image) for r in self.train_dataset().records]
-            read_labels(files, self.layout, self.root)
-        check_stored_maps(self.train_dataset().records)
-        judge_training_labels(audit, self.class_names, allow_empty=self.allow_empty)
-        self.audit = audit
-        return audit
+        if self.audit is None:
+            dataset = self.train_dataset()
+            self.audit = audit_training_labels(
+                dataset.records,
+                self.layout,
+                self.root,
+                tags=dataset.tags,
+                allow_empty=self.allow_empty,
+            )
+        return self.audit
 
     def check_evaluation(self, split: str) -> None:
         """Read every mask and picture of ``val`` or ``test`` once.
@@ -323,7 +318,7 @@ class ScribbleDataModule(L.LightningDataModule):
         """The order of this process's training samples.
 
         Raises:
-            ConfigError: There are fewer images than one step needs, or the ratios are wrong.
+            ConfigError: There are fewer images than one step needs, or the shares are wrong.
         """
         rank, world_size = self._process()
         trainer = self.trainer
@@ -332,6 +327,7 @@ class ScribbleDataModule(L.LightningDataModule):
             batch_size=self.batch_size,
             seed=self.seed,
             ratios=self.sampling,
+            weak_batch_size=self.weak_batch_size,
             rank=rank,
             world_size=world_size,
             position=lambda: 0 if trainer is None else batches_drawn(trainer),
@@ -340,16 +336,8 @@ class ScribbleDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled training batches; the order depends on (seed, epoch) alone."""
-        dataset = self.train_dataset()
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size,
-            sampler=self.make_sampler(),
-            num_workers=self.num_workers,
-            collate_fn=training_collate,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=begin_worker,
+        return training_loader(
+            self.train_dataset(), self.make_sampler(), num_workers=self.num_workers
         )
 
     def val_dataloader(self) -> Any:
@@ -377,11 +365,12 @@ class ScribbleDataModule(L.LightningDataModule):
     ) -> Batch | EvaluationBatch:
         """Normalise training pictures on the device; they travel as uint8.
 
-        Pictures to predict stay as they are, and bring what will normalise them: a large one must
-        not exist a second time as float.
+        Pictures to predict stay as they are: a large one must not exist a second time as float.
+        Both bring what normalises them, for a prediction or for a loss that looks at intensities.
         """
+        batch = {**batch, "normalise": self.normalise}
         if "size" in batch:
-            return {**batch, "normalise": self.normalise}
+            return batch
         pictures = {key: self.normalise(batch[key]) for key in ("image", *VIEWS) if key in batch}
         return {**batch, **pictures}
 
@@ -389,16 +378,12 @@ class ScribbleDataModule(L.LightningDataModule):
         self, dataset: EvaluationDataset, *, batch_size: int
     ) -> DataLoader[EvaluationSample]:
         rank, world_size = self._process()
-        return DataLoader(
+        return evaluation_loader(
             dataset,
             batch_size=batch_size,
-            # Every image exactly once over all processes: padding the last batch would count some
-            # twice.
-            sampler=range(rank, len(dataset), world_size),
             num_workers=self.num_workers,
-            collate_fn=evaluation_collate,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=begin_worker,
+            rank=rank,
+            world_size=world_size,
         )
 
     def _process(self) -> tuple[int, int]:
@@ -409,12 +394,3 @@ class ScribbleDataModule(L.LightningDataModule):
     def _evaluation_tags(self, records: Sequence[Record]) -> Mapping[str, Tensor] | None:
         names = [record.name for record in records]
         return tags_from(self.evaluation_tags, self.layout, self.root, names)
-
-
-def batches_drawn(trainer: L.Trainer) -> int:
-    """Training batches that this process has begun in the whole run, resumed parts included.
-
-    The trainer's own count of epochs and of batches within them is not usable after a resume: it
-    depends on where in the epoch the checkpoint was written.
-    """
-    return int(trainer.fit_loop.epoch_loop.batch_progress.total.ready)

@@ -19,6 +19,7 @@ from scribbleseg.annotation.label_image import LabelImage, read_label
 from scribbleseg.data.distance_maps import DistanceMap, read_stored_map
 from scribbleseg.data.layout import Layout, Record
 from scribbleseg.data.sample import EvaluationSample, Region, Sample
+from scribbleseg.data.sampler import Draw
 from scribbleseg.data.tags import tags_from_label
 from scribbleseg.data.transforms import resize
 from scribbleseg.errors import ConfigError, DataError
@@ -31,21 +32,22 @@ Transform = Callable[[Any], Any]
 class ScribbleDataset(Dataset[Sample]):
     """Training images, each with a scribble, a mask or tags only.
 
-    Item ``(epoch, index)`` depends on (seed, epoch, index) and nothing else, so batches are the
-    same for any number of loader workers; a plain ``index`` means epoch 0.
+    An item depends on its `Draw` and the seed and on nothing else, so batches are the same for any
+    number of loader workers; a pair is epoch and image, a plain number an image of epoch 0.
 
     Args:
         records: Files of each image; any mix of supervision.
         layout: Classes, ignore index and picture mode.
         transform: Joint random transform of a `Sample`; None for none.
+        weak_transform: The same for the weak halves of batches.
         resize: Height and width to which everything is brought first; None keeps the picture's
             size.
         background_prior: ``hull`` adds `Sample` ``far_background``.
         distance_scales: Distance maps to compute and their scales, above 0. A record's stored map
             comes first.
         distance_pad: Value of distance maps on padding, 0..255.
-        tags: Tags ``(K,)`` by image id, of all images that declare tags only; those of others come
-            from their label image where they are not given.
+        tags: Tags ``(K,)`` by image id, of all images that declare tags only. Others have the
+            classes of their label image, and those that are given for them.
         seed: Seed of all randomness.
 
     Raises:
@@ -58,6 +60,7 @@ class ScribbleDataset(Dataset[Sample]):
         layout: Layout,
         *,
         transform: Transform | None = None,
+        weak_transform: Transform | None = None,
         resize: tuple[int, int] | None = None,
         background_prior: Literal["none", "hull"] = "none",
         distance_scales: Mapping[DistanceMap, float] | None = None,
@@ -66,7 +69,8 @@ class ScribbleDataset(Dataset[Sample]):
         seed: int = 0,
     ) -> None:
         self.records, self.layout = list(records), layout
-        self.transform, self.resize, self.seed = transform, resize, seed
+        self.transform, self.weak_transform = transform, weak_transform
+        self.resize, self.seed = resize, seed
         self.background_prior, self.tags = background_prior, tags or {}
         self.distance_scales, self.distance_pad = distance_scales or {}, distance_pad
         unlabelled = [record.name for record in self.records if record.pseudo_label is None]
@@ -81,33 +85,35 @@ class ScribbleDataset(Dataset[Sample]):
         """Number of images."""
         return len(self.records)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> Sample:
+    def __getitem__(self, key: int | tuple[int, int] | Draw) -> Sample:
         """Read and transform one image.
 
         Raises:
             DataError: A file cannot be read or contradicts another; the message names it.
         """
-        epoch, index = key if isinstance(key, tuple) else (0, key)
+        draw = Draw(*key) if isinstance(key, tuple) else Draw(0, key)
         try:
-            return self._sample(epoch, index)
+            return self._sample(draw)
         except Exception as error:
-            error.add_note(f"while image {self.records[index].name!r} was loaded")
+            error.add_note(f"while image {self.records[draw.image].name!r} was loaded")
             raise
 
-    def _sample(self, epoch: int, index: int) -> Sample:
-        sample = self._read(self.records[index])
+    def _sample(self, draw: Draw) -> Sample:
+        sample = self._read(self.records[draw.image])
+        if draw.weak is not None:
+            sample["weak"] = torch.tensor(draw.weak)
         if self.resize is not None:
             moved = {key: resize(value, self.resize) for key, value in sample.items()}
             sample = cast("Sample", moved)
-        if self.transform is not None:
+        transform = self.weak_transform if draw.weak else self.transform
+        if transform is not None:
             # Only torch's CPU generator: manual_seed would reset the accelerators' generators for
             # every sample as well.
             with torch.random.fork_rng(devices=[]):
-                state = np.random.SeedSequence([self.seed, epoch, index]).generate_state(
-                    1, np.uint64
-                )
+                sequence = np.random.SeedSequence([self.seed, *draw.entropy])
+                state = sequence.generate_state(1, np.uint64)
                 torch.default_generator.manual_seed(int(state[0]))
-                sample = self.transform(sample)
+                sample = transform(sample)
         return self._settle(sample)
 
     def _read(self, record: Record) -> Sample:
@@ -118,15 +124,17 @@ class ScribbleDataset(Dataset[Sample]):
             self.layout.ignore_index,
             np.uint8 if self.layout.ignore_index < 256 else np.uint16,
         )
+        masked = record.supervision == "mask"
         scribble = self._label(record.scribble, size, nothing)
         mask = self._label(record.mask, size, nothing)
-        if record.supervision == "tags" or record.name in self.tags:
+        if record.supervision == "tags":
             tags = self.tags[record.name]
         else:
             tags = tags_from_label(
-                mask if record.supervision == "mask" else scribble,
-                num_classes=len(self.layout.class_names),
+                mask if masked else scribble, num_classes=len(self.layout.class_names)
             )
+            if (given := self.tags.get(record.name)) is not None:
+                tags = torch.maximum(tags, given)
         sample: Sample = {
             "name": record.name,
             "supervision": record.supervision,
@@ -137,12 +145,14 @@ class ScribbleDataset(Dataset[Sample]):
         }
         if self.has_masks:
             sample["mask"] = _mask(mask)
-        pseudo_label = self._label(record.pseudo_label, size, nothing)
+        # Nothing that a machine says is better than a mask.
+        pseudo_label = mask if masked else self._label(record.pseudo_label, size, nothing)
         if record.pseudo_label is not None:
             sample["pseudo_label"] = _mask(pseudo_label)
         if record.pseudo_confidence is not None:
+            confidence = _confidence(record.pseudo_confidence, size)
             sample["pseudo_confidence"] = tv_tensors.Mask(
-                torch.from_numpy(_confidence(record.pseudo_confidence, size))
+                torch.from_numpy(np.full_like(confidence, 255) if masked else confidence)
             )
         ignore_index, scales = self.layout.ignore_index, self.distance_scales
         if record.scribble_distance is not None:

@@ -95,7 +95,10 @@ class Layout:
     generate: Generator | None = None
 
     def list_path(self, root: Path, name: str) -> Path:
-        """The file of a list: named by the layout, or ``<name>.txt`` in one of the usual folders.
+        """The file of a list.
+
+        The layout names it, or it is ``<name>.txt`` in one of the usual folders; ``<path>.txt`` is
+        a file from here or below the dataset's root.
 
         Raises:
             DataError: None of the files exists.
@@ -200,6 +203,8 @@ class Layout:
     def _list_candidates(self, root: Path, name: str) -> list[Path]:
         if name in self.lists:
             return [root / self.lists[name]]
+        if name.endswith(".txt"):
+            return [Path(name), root / name]
         return [root / folder / f"{name}.txt" for folder in LIST_FOLDERS]
 
     def _label(self, root: Path, kind: Literal["scribbles", "masks"], name: str) -> Path:

@@ -44,7 +44,8 @@ class Sample(TypedDict):
     """``(H, W)`` int64 full labels; present when any training image has a mask, all ignored for
     those that have none."""
     pseudo_label: NotRequired[tv_tensors.Mask]
-    """``(H, W)`` int64 labels of a machine; the ignore index where it was undecided."""
+    """``(H, W)`` int64 labels of a machine, the ignore index where it was undecided; the mask of
+    an image that brings one."""
     pseudo_confidence: NotRequired[tv_tensors.Mask]
     """``(H, W)`` float32: probability of the pseudo label, 0..1; 0 on padding."""
     scribble_distance: NotRequired[tv_tensors.Mask]
@@ -56,6 +57,9 @@ class Sample(TypedDict):
     tags: Tensor
     """``(K,)`` float, 1 where the class is in the un-cropped image; background (index 0) always
     is."""
+    weak: NotRequired[Tensor]
+    """``()`` bool: whether it is of the weak half of its batch; only where batches have halves, the
+    strong one first."""
     valid: Region
     """``(H, W)`` bool: False on padding."""
     recolored: NotRequired[tv_tensors.Image]
@@ -80,7 +84,7 @@ class EvaluationSample(TypedDict):
 
 Batch = dict[str, Any]
 """A collated `Sample`: tensors with a leading batch axis (``image`` normalised float), lists for
-strings."""
+strings; ``normalise`` is what made the network's input, and can be undone."""
 
 EvaluationBatch = dict[str, Any]
 """Collated `EvaluationSample`: ``image`` ``(B, C, h, w)`` uint8; ``tags`` ``(B, K)``; ``name``,

@@ -1,11 +1,14 @@
 """What each training image brings: a scribble, a mask, or tags only."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
+from scribbleseg.annotation.id_list import some
 from scribbleseg.data.layout import Supervision
 from scribbleseg.errors import ConfigError, DataError
 
-__all__ = ["KINDS", "find_supervision", "read_supervision"]
+__all__ = ["KINDS", "find_supervision", "read_supervision", "split_labelled"]
 
 KINDS: tuple[Supervision, ...] = ("mask", "scribble", "tags")
 
@@ -45,3 +48,50 @@ def find_supervision(setting: str, root: Path) -> dict[str, Supervision] | Super
         if path.is_file():
             return read_supervision(path)
     raise ConfigError(f"data.supervision: {setting!r} is neither {', '.join(KINDS)} nor a file")
+
+
+def split_labelled(
+    names: Sequence[str],
+    labelled: Sequence[str],
+    supervision: Mapping[str, Supervision] | Supervision,
+    first: int | None = None,
+    unlabelled: Literal["tags", "leave_out"] = "tags",
+) -> dict[str, Supervision]:
+    """The kind of each training image where a list says which of them are labelled.
+
+    Args:
+        names: All training images.
+        labelled: Those of them that are labelled.
+        supervision: What these bring: ``mask`` or ``scribble``.
+        first: Only so many of them, from the top of the list, as LPL chooses them; None for all.
+        unlabelled: Whether the others bring tags, or are left out.
+
+    Returns:
+        By id: those of the list ``labelled`` in its order, then the others in theirs.
+
+    Raises:
+        ConfigError: There are fewer than ``first``, or the supervision is another.
+        DataError: A labelled image is no training image.
+
+    >>> split_labelled(["a", "b", "c"], ["c", "b"], "mask", first=1)
+    {'c': 'mask', 'b': 'tags', 'a': 'tags'}
+    """
+    if supervision not in ("mask", "scribble"):
+        raise ConfigError(
+            "data.labelled, data.labelled_first: the labelled images bring data.supervision, which "
+            "must be mask or scribble then; a file of supervision names them itself"
+        )
+    if first is not None and not 1 <= first <= len(labelled):
+        raise ConfigError(
+            f"data.labelled_first: {first}; expected 1 to {len(labelled)}, the images of the list"
+        )
+    strangers = sorted(set(labelled) - set(names))
+    if strangers:
+        raise DataError(
+            f"data.labelled: {some(strangers)} ({len(strangers)} of {len(labelled)} images) not in "
+            "the list data.train"
+        )
+    kinds: dict[str, Supervision] = dict.fromkeys(labelled[:first], supervision)
+    if unlabelled == "tags":
+        kinds |= {name: "tags" for name in (*labelled, *names) if name not in kinds}
+    return kinds

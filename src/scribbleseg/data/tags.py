@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.label_image import LabelImage, read_label
-from scribbleseg.data.layout import Layout
+from scribbleseg.data.layout import Layout, Record
 from scribbleseg.errors import DataError
 
 __all__ = [
@@ -23,27 +23,38 @@ __all__ = [
     "tags_from",
     "tags_from_label",
     "tags_of",
+    "training_tags",
     "with_tags",
 ]
 
 TagSource = Literal["none", "scribble", "file", "mask"]
 
+MASK = "mask"
+"""Setting of ``data.tags`` for simulated tags: those of masks that are read for nothing else."""
 
-def tags_from_label(label: LabelImage, *, num_classes: int) -> Tensor:
+
+def tags_from_label(
+    label: LabelImage,
+    *,
+    num_classes: int,
+    background: Literal["always", "published"] = "always",
+) -> Tensor:
     """Tags of an un-cropped scribble or mask.
 
     Args:
         label: ``(H, W)`` class indices; values from ``num_classes`` on are unlabelled.
         num_classes: Length K of the result.
+        background: Whether index 0 is ``always`` there, or where a pixel is of it or unlabelled, as
+            LPL published it. The two differ in pictures that are full of objects without a rim.
 
     Returns:
-        ``(K,)`` float: 1 for classes that are drawn, and for index 0.
+        ``(K,)`` float: 1 for classes that are drawn, and for the background.
 
     >>> tags_from_label(np.array([[2, 255]], np.uint8), num_classes=4)
     tensor([1., 0., 1., 0.])
     """
     present = np.bincount(label.ravel(), minlength=num_classes)[:num_classes] > 0
-    present[0] = True
+    present[0] |= background == "always" or bool((label >= num_classes).any())
     return torch.from_numpy(present).float()
 
 
@@ -198,6 +209,44 @@ def tags_of(layout: Layout, root: Path, names: Sequence[str]) -> dict[str, Tenso
     if untagged:
         raise DataError(f"{root / layout.tags}: no tags for {some(untagged)}")
     return tags
+
+
+def training_tags(
+    setting: str | None, layout: Layout, root: Path, records: Sequence[Record]
+) -> Mapping[str, Tensor]:
+    """Tags of training images that their own strokes or mask do not tell.
+
+    Args:
+        setting: ``data.tags``: None or a file, which the layout names by now; or ``mask``.
+        layout: Folders and classes of the dataset.
+        root: Its folder.
+        records: Files of each training image.
+
+    Returns:
+        ``(K,)`` by id, of all images that declare tags only, and with a setting of all that it
+        knows.
+
+    Raises:
+        DataError: The file is missing or wrong, or an image has no tags: one that declares tags
+            only, or, with a file of one's own, one with a scribble.
+    """
+    if setting == MASK:
+        # A mask that is trained on has its own tags.
+        names = [record.name for record in records if record.supervision != "mask"]
+        masks = {record.name: record.mask for record in layout.evaluation_records(root, names)}
+        missing = [name for name, mask in masks.items() if mask is None]
+        if missing:
+            raise DataError(
+                f"data.tags: mask, but there is no mask for {some(missing)} ({len(missing)} of "
+                f"{len(names)} images without one of their own); give a file of tags"
+            )
+        return TagsFromLabels(masks, num_classes=len(layout.class_names))
+    wanted = {"tags"} if setting is None else {"tags", "scribble"}
+    tagged = [record.name for record in records if record.supervision in wanted]
+    if not tagged:
+        return {}
+    known = tags_of(layout, root, tagged)
+    return {name: known[name] for name in tagged} if setting is None else known
 
 
 def tags_from(

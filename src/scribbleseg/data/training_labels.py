@@ -1,17 +1,58 @@
 """Whether label images can be used, and whether a network can learn from them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from torch import Tensor
 
 from scribbleseg.annotation.audit import LabelAudit, audit_labels
 from scribbleseg.annotation.id_list import some
-from scribbleseg.data.layout import Layout
+from scribbleseg.data.distance_maps import check_stored_maps
+from scribbleseg.data.layout import Layout, Record
+from scribbleseg.data.tags import TagsFromLabels
 from scribbleseg.errors import DataError
 
-__all__ = ["judge_training_labels", "read_labels"]
+__all__ = ["audit_training_labels", "judge_training_labels", "read_labels"]
 
 log = logging.getLogger(__name__)
+
+
+def audit_training_labels(
+    records: Sequence[Record],
+    layout: Layout,
+    root: Path,
+    *,
+    tags: Mapping[str, Tensor],
+    allow_empty: bool = False,
+) -> LabelAudit:
+    """Read every file of the training images once; what their masks and scribbles hold.
+
+    Args:
+        records: Files of each image.
+        layout: Classes and label values.
+        root: Folder of the dataset, for messages.
+        tags: Tags by image id, with the masks from which they come if there are any.
+        allow_empty: Accept label images in which nothing is drawn.
+
+    Raises:
+        DataError: As `read_labels`, `check_stored_maps` and `judge_training_labels`.
+    """
+    audit = read_labels(
+        [(r.mask if r.supervision == "mask" else r.scribble, r.image) for r in records],
+        layout,
+        root,
+    )
+    tag_masks = tags.paths if isinstance(tags, TagsFromLabels) else {}
+    for files in (
+        [(record.pseudo_label, record.image) for record in records],
+        [(tag_masks.get(record.name), record.image) for record in records],
+    ):
+        if any(path is not None for path, _ in files):
+            read_labels(files, layout, root)
+    check_stored_maps(records)
+    judge_training_labels(audit, layout.class_names, allow_empty=allow_empty)
+    return audit
 
 
 def read_labels(

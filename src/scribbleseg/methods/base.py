@@ -18,7 +18,7 @@ from scribbleseg.data.tags import TagSource
 from scribbleseg.errors import ConfigError
 from scribbleseg.evaluation.confusion import Scores, confusion_matrix
 from scribbleseg.inference import PROTOCOLS, Decision, Inference, Protocol, predict
-from scribbleseg.losses import far_background_loss
+from scribbleseg.losses import far_background_loss, partial_cross_entropy
 from scribbleseg.methods.optimization import Optimization
 from scribbleseg.networks.factory import NetworkFactory
 
@@ -48,15 +48,20 @@ class SegmentationTask(L.LightningModule, ABC):
             evaluated and saved; null for none.
         far_background_weight: Weight of the far-field term, which is added when
             ``data.background_prior`` is hull.
+        mask_weight: Weight of the cross entropy on masks, which is added for methods that learn
+            from scribbles, when some training images bring masks instead. A term of its own: in one
+            mean with the strokes it would swamp them.
         inference: Scales, mirror images, windows and refinement of ``validate``, ``test``,
             ``predict`` and ``pseudolabel``. Validation during training takes one look at scale 1.
         protocol: A published evaluation by name, instead of ``inference``.
     """
 
     uses: ClassVar[frozenset[str]]
-    """Kinds of supervision a training image may bring."""
+    """Kinds of supervision a training image may bring. To ``scribble`` the base adds masks; a
+    method that names ``mask`` itself learns from them in its own way."""
     needs: ClassVar[frozenset[str]]
-    """Kinds of supervision of which there must be at least one image."""
+    """Kinds of supervision of which there must be at least one image; where the base adds masks,
+    they will do for scribbles."""
 
     def __init__(
         self,
@@ -68,16 +73,14 @@ class SegmentationTask(L.LightningModule, ABC):
         optimization: Optimization = Optimization(),
         ema_decay: float | None = None,
         far_background_weight: float = 1.0,
+        mask_weight: float = 1.0,
         inference: Inference = Inference(),
         protocol: Protocol | None = None,
     ) -> None:
         super().__init__()
         self.class_names, self.ignore_index = list(class_names), ignore_index
-        self.optimization, self.ema_decay, self.far_background_weight = (
-            optimization,
-            ema_decay,
-            far_background_weight,
-        )
+        self.optimization, self.ema_decay = optimization, ema_decay
+        self.far_background_weight, self.mask_weight = far_background_weight, mask_weight
         self.net = network(len(self.class_names), in_channels).to(memory_format=torch.channels_last)
         self.confusion = np.zeros((len(self.class_names),) * 2, np.int64)
         self.terms: Terms = {}
@@ -97,11 +100,15 @@ class SegmentationTask(L.LightningModule, ABC):
         Raises:
             ConfigError: A kind is missing, or one is not used; or a run could not be tested.
         """
-        if brings - self.uses or self.needs - brings:
+        uses, missing = self.uses, self.needs - brings
+        if self._adds_masks:
+            uses = uses | {"mask"}
+            missing -= {"scribble"} if "mask" in brings else set()
+        if brings - uses or missing:
             raise ConfigError(
                 f"data.supervision: the training images bring {', '.join(sorted(brings))}, but "
                 f"{type(self).__name__} needs "
-                f"{', '.join(sorted(self.needs))} and uses {', '.join(sorted(self.uses))} only"
+                f"{', '.join(sorted(self.needs))} and uses {', '.join(sorted(uses))} only"
             )
         self._check_whole_pictures()
 
@@ -111,6 +118,10 @@ class SegmentationTask(L.LightningModule, ABC):
             self.check_supervision(self.trainer.datamodule.train_supervision)  # type: ignore[attr-defined]
         elif stage != "validate":
             self._check_whole_pictures()
+
+    @property
+    def _adds_masks(self) -> bool:
+        return "scribble" in self.uses and "mask" not in self.uses
 
     def _check_whole_pictures(self) -> None:
         if self.inference.center is not None:
@@ -125,6 +136,9 @@ class SegmentationTask(L.LightningModule, ABC):
         if "far_background" in batch:
             far = far_background_loss(logits, batch["far_background"])
             terms = {**terms, "far_background": self.far_background_weight * far}
+        if self._adds_masks and "mask" in batch:
+            known = partial_cross_entropy(logits, batch["mask"], ignore_index=self.ignore_index)
+            terms = {**terms, "mask_ce": self.mask_weight * known}
         loss = torch.stack(list(terms.values())).sum()
         self.terms = {name: term.detach() for name, term in terms.items()}
         self.log_dict(

@@ -65,7 +65,7 @@ class CDSP(SegmentationTask):
     """
 
     uses: ClassVar[frozenset[str]] = frozenset(
-        {"scribble", "pseudo_label", "scribble_distance", "pseudo_distance"}
+        {"scribble", "tags", "pseudo_label", "scribble_distance", "pseudo_distance"}
     )
     needs: ClassVar[frozenset[str]] = frozenset({"scribble"})
 

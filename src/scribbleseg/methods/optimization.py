@@ -1,9 +1,10 @@
 """Optimiser, parameter groups and learning-rate schedule, the same options for every method."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -13,7 +14,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from scribbleseg.errors import ConfigError
 
-__all__ = ["Optimization", "learning_rate_factor"]
+__all__ = ["Optimization", "Schedule", "learning_rate_factor"]
+
+Schedule = Literal["constant", "poly", "linear", "cosine"]
+"""Shape of the decay of a learning rate."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Optimization:
     betas: tuple[float, float] = (0.9, 0.999)
     lr_multipliers: Mapping[str, float] = field(default_factory=dict)
     decay_norm_and_bias: bool = True
-    schedule: Literal["constant", "poly", "linear", "cosine"] = "poly"
+    schedule: Schedule = "poly"
     power: float = 0.9
     end_factor: float = 0.0
     hold_steps: int = 1
@@ -58,17 +62,26 @@ class Optimization:
     warmup_start: float = 0.0
     decay_from_start: bool = False
 
-    def build(self, module: nn.Module, total_steps: int) -> tuple[Optimizer, LambdaLR]:
+    def build(
+        self, module: nn.Module, total_steps: int, *others: tuple[nn.Module, Schedule]
+    ) -> tuple[Optimizer, LambdaLR]:
         """Optimiser of a module's trainable parameters, and its schedule by optimiser step.
 
         Args:
             module: Owner of the parameters.
             total_steps: Optimiser steps of the whole run.
+            others: Further modules, each with a schedule of its own; everything else is the same,
+                ``lr_multipliers`` included.
 
         Raises:
-            ConfigError: A key of ``lr_multipliers`` matches no parameter.
+            ConfigError: A key of ``lr_multipliers`` matches no parameter of a module.
         """
-        groups = self._groups(module)
+        groups: list[dict[str, Any]] = []
+        factors: list[Callable[[int], float]] = []
+        for owner, schedule in ((module, self.schedule), *others):
+            own = self._groups(owner)
+            groups += own
+            factors += [self._factor(schedule, total_steps)] * len(own)
         optimizer: Optimizer
         if self.optimizer == "sgd":
             optimizer = torch.optim.SGD(
@@ -78,21 +91,20 @@ class Optimization:
             optimizer = torch.optim.AdamW(
                 groups, self.lr, betas=self.betas, weight_decay=self.weight_decay
             )
+        return optimizer, LambdaLR(optimizer, factors)
 
-        def factor(step: int) -> float:
-            return learning_rate_factor(
-                step,
-                total_steps,
-                schedule=self.schedule,
-                power=self.power,
-                end_factor=self.end_factor,
-                hold_steps=self.hold_steps,
-                warmup_steps=self.warmup_steps,
-                warmup_start=self.warmup_start,
-                decay_from_start=self.decay_from_start,
-            )
-
-        return optimizer, LambdaLR(optimizer, factor)
+    def _factor(self, schedule: Schedule, total_steps: int) -> Callable[[int], float]:
+        return partial(
+            learning_rate_factor,
+            total_steps=total_steps,
+            schedule=schedule,
+            power=self.power,
+            end_factor=self.end_factor,
+            hold_steps=self.hold_steps,
+            warmup_steps=self.warmup_steps,
+            warmup_start=self.warmup_start,
+            decay_from_start=self.decay_from_start,
+        )
 
     def _groups(self, module: nn.Module) -> list[dict[str, Any]]:
         """One group for each pair (learning-rate factor, decays or not)."""
@@ -124,7 +136,7 @@ def learning_rate_factor(
     step: int,
     total_steps: int,
     *,
-    schedule: Literal["constant", "poly", "linear", "cosine"],
+    schedule: Schedule,
     power: float = 0.9,
     end_factor: float = 0.0,
     hold_steps: int = 1,

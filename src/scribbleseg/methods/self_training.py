@@ -31,7 +31,7 @@ class SelfTraining(SegmentationTask):
         harness: Options of `SegmentationTask`.
     """
 
-    uses: ClassVar[frozenset[str]] = frozenset({"scribble", "pseudo_label"})
+    uses: ClassVar[frozenset[str]] = frozenset({"scribble", "tags", "pseudo_label"})
     needs: ClassVar[frozenset[str]] = frozenset({"scribble", "pseudo_label"})
 
     def __init__(self, *, pseudo_weight: float = 1.0, **harness: Any) -> None:

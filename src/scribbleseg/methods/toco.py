@@ -165,7 +165,7 @@ class ToCo(SegmentationTask):
                 "ToCo: class token contrast compares views of a picture; wrap data.transforms in "
                 "scribbleseg.data.views.Views, or set --model.class_contrast_weight 0"
             )
-        if self.weights["scribble_ce"] and "scribble" not in brings:
+        if self.weights["scribble_ce"] and not brings & {"scribble", "mask"}:
             raise ConfigError(
                 "ToCo: no training image brings a scribble; to learn from tags alone, set "
                 "--model.scribble_weight 0 --model.cam_seg_weight 0.1"

@@ -3,6 +3,7 @@
 from scribbleseg.networks.aggregated import Aggregated
 from scribbleseg.networks.encoder_decoder import DeepLabV3Plus, UNet
 from scribbleseg.networks.multi_grid_deeplab import MultiGridDeepLab
+from scribbleseg.networks.plain_deeplab import PlainDeepLab
 from scribbleseg.networks.plain_unet import PlainUNet
 from scribbleseg.networks.segformer import Segformer
 from scribbleseg.networks.toco_vit import ToCoViT
@@ -13,6 +14,7 @@ __all__ = [
     "AggregatedUPerNet",
     "DeepLabV3Plus",
     "MultiGridDeepLab",
+    "PlainDeepLab",
     "PlainUNet",
     "Segformer",
     "ToCoViT",

@@ -47,15 +47,33 @@ class EncoderDecoder(nn.Module):
         Args:
             image: ``(B, in_channels, H, W)`` float; H and W multiples of ``self.stride``.
         """
-        check_divisible(image, self.stride)
-        maps = self.encoder(image)
+        maps = self.encode(image)
         # Transformer encoders have no map at half resolution and leave an empty one in its place.
-        return [self.decoder(maps), *(m for m in maps[1:] if m.shape[1] > 0)]
+        return [self.decode_features(maps), *(m for m in maps[1:] if m.shape[1] > 0)]
 
     def head(self, features: list[Tensor]) -> Tensor:
         """Logits ``(B, num_classes, H, W)`` from the decoder's output."""
         logits: Tensor = self.classifier(features[0])
         return logits
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """The image itself, then the encoder's maps, finest first.
+
+        Args:
+            image: ``(B, in_channels, H, W)`` float; H and W multiples of ``self.stride``.
+        """
+        check_divisible(image, self.stride)
+        maps: list[Tensor] = self.encoder(image)
+        return maps
+
+    def decode_features(self, maps: Sequence[Tensor]) -> Tensor:
+        """The decoder's output from the encoder's maps."""
+        decoded: Tensor = self.decoder(maps)
+        return decoded
+
+    def decode(self, maps: Sequence[Tensor]) -> Tensor:
+        """Logits ``(B, num_classes, H, W)`` from the encoder's maps; see `DecodingNetwork`."""
+        return self.head([self.decode_features(maps)])
 
     def with_semantic_map(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits at the image's size, and the semantic map.
@@ -76,12 +94,10 @@ class EncoderDecoder(nn.Module):
         """
         if self.semantic_position == 0:
             return self.features(image)[0], self.classifier[0]  # without its enlargement
-        check_divisible(image, self.stride)
-        *finer, semantic = self.encoder(image)
+        *finer, semantic = self.encode(image)
 
         def rest(changed: Tensor) -> Tensor:
-            logits: Tensor = self.classifier(self.decoder([*finer, changed]))
-            return logits
+            return self.decode([*finer, changed])
 
         return semantic, rest
 

@@ -57,9 +57,10 @@ class MultiGridDeepLab(nn.Module):
         self.encoder = dilated_resnet(depth, in_channels, weights=weights, stride_on=stride_on)
         self.decoder: nn.Module | None
         if head == "v2":
-            self.aspp, self.decoder = ASPP(HIGH, num_classes, (12, 18, 24)), None
+            self.aspp, self.decoder = ASPP(HIGH, num_classes, (0, 12, 18, 24)), None
         else:
-            self.aspp, self.decoder = ASPP(HIGH, 256, (6, 12, 18)), _Decoder(256, num_classes)
+            self.aspp = ASPP(HIGH, 256, (0, 6, 12, 18), dropout=0.5)
+            self.decoder = _Decoder(256, num_classes)
             initialise_convolutions(self.decoder)
         initialise_convolutions(self.aspp)
 
@@ -78,8 +79,8 @@ class MultiGridDeepLab(nn.Module):
 
     def head(self, features: list[Tensor]) -> Tensor:
         """Logits ``(B, num_classes, h, w)`` at the size of ``layer4`` (v2) or ``layer1``."""
-        logits: Tensor = self.aspp(features[-1])
-        return logits if self.decoder is None else self.decoder(features[0], logits)
+        pooled: Tensor = self.aspp(features[-1])
+        return pooled if self.decoder is None else self.decoder(features[0], pooled)
 
     def with_semantic_map(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits at the image's size, and the map of ``layer4`` ``(B, 2048, h, w)``."""
@@ -110,7 +111,6 @@ class _Decoder(nn.Module):
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
-        self.activation = nn.Sequential(nn.ReLU(inplace=True), nn.Dropout(0.5))
         self.reduction = conv_norm_relu(LOW, 48, 1)
         self.fusion = nn.Sequential(
             conv_norm_relu(48 + channels, channels, 3), conv_norm_relu(channels, channels, 3)
@@ -119,7 +119,7 @@ class _Decoder(nn.Module):
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
         """Logits ``(B, num_classes, H, W)`` at the size of ``low`` ``(B, 256, H, W)``."""
-        joined = torch.cat([self.reduction(low), _enlarge(self.activation(high), low)], dim=1)
+        joined = torch.cat([self.reduction(low), _enlarge(high, low)], dim=1)
         logits: Tensor = self.classifier(self.fusion(joined))
         return logits
 

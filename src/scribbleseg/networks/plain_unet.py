@@ -100,17 +100,28 @@ class PlainUNet(nn.Module):
             Map ``i`` is ``(B, widths[i], H / 2**i, W / 2**i)``; the first is what `head`
             classifies, the last is the encoder's deepest map.
         """
-        check_divisible(image, self.stride)
-        skips = self._skips(image)
-        maps = [skips[-1]]
-        for level in reversed(range(len(self.up))):
-            maps.append(self._decoded(level, maps[-1], skips))
-        return maps[::-1]
+        return self._decoder_maps(self.encode(image))
 
     def head(self, features: list[Tensor]) -> Tensor:
         """Logits ``(B, num_classes, H, W)`` from the finest of the feature maps."""
         logits: Tensor = self.classifier(features[0])
         return logits
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """The encoder's feature maps, finest first.
+
+        Args:
+            image: ``(B, in_channels, H, W)`` float; H and W multiples of ``self.stride``.
+        """
+        check_divisible(image, self.stride)
+        maps = [self.encoder[0](image)]
+        for level in self.encoder[1:]:
+            maps.append(level(self.pool(maps[-1])))
+        return maps
+
+    def decode(self, maps: Sequence[Tensor]) -> Tensor:
+        """Logits ``(B, num_classes, H, W)`` from the encoder's maps; see `DecodingNetwork`."""
+        return self.head(self._decoder_maps(maps))
 
     def with_semantic_map(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits at the image's size, and the decoder's map at a quarter of it.
@@ -128,8 +139,7 @@ class PlainUNet(nn.Module):
         Args:
             image: ``(B, in_channels, H, W)`` float; H and W multiples of ``self.stride``.
         """
-        check_divisible(image, self.stride)
-        skips = self._skips(image)
+        skips = self.encode(image)
         semantic = skips[-1]
         for level in reversed(range(self.semantic_level, len(self.up))):
             semantic = self._decoded(level, semantic, skips)
@@ -146,12 +156,12 @@ class PlainUNet(nn.Module):
         """Logits ``(B, num_classes, H, W)`` at the image's size, whatever it is."""
         return crop_like(self.head(self.features(pad_to_multiple(image, self.stride))), image)
 
-    def _skips(self, image: Tensor) -> list[Tensor]:
-        """The encoder's maps, finest first."""
-        skips = [self.encoder[0](image)]
-        for level in self.encoder[1:]:
-            skips.append(level(self.pool(skips[-1])))
-        return skips
+    def _decoder_maps(self, skips: Sequence[Tensor]) -> list[Tensor]:
+        """The decoder's maps, finest first."""
+        maps = [skips[-1]]
+        for level in reversed(range(len(self.up))):
+            maps.append(self._decoded(level, maps[-1], skips))
+        return maps[::-1]
 
     def _decoded(self, level: int, coarser: Tensor, skips: Sequence[Tensor]) -> Tensor:
         """The decoder's map of a level, from the one below it."""

@@ -6,6 +6,7 @@ Published with the encoders ``mit_b0 .. mit_b5`` (Xie et al., NeurIPS 2021). PFA
 channels of the decoder's map are dropped (``dropout=0.1``, as in SegFormer's own code).
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import segmentation_models_pytorch as smp
@@ -69,11 +70,7 @@ class Segformer(EncoderDecoder):
         )
         self.dropout = nn.Dropout2d(dropout)
 
-    def features(self, image: Tensor) -> list[Tensor]:
-        """The decoder's output, of which channels are dropped, then the encoder's maps.
-
-        Args:
-            image: ``(B, in_channels, H, W)`` float; H and W multiples of ``self.stride``.
-        """
-        decoded, *maps = super().features(image)
-        return [self.dropout(decoded), *maps]
+    def decode_features(self, maps: Sequence[Tensor]) -> Tensor:
+        """The decoder's output, of which channels are dropped, from the encoder's maps."""
+        decoded: Tensor = self.dropout(super().decode_features(maps))
+        return decoded

@@ -70,9 +70,8 @@ def build_with_encoder(
         with torch.random.fork_rng(devices=[], enabled=is_file):
             model = build(encoder_name=encoder, in_channels=in_channels, **chosen, **settings)
     except (ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise ConfigError(
-            f"network: encoder {encoder!r} does not fit {build.__name__}: {error}"
-        ) from None
+        what = "" if build is _EncoderAlone else f" {build.__name__}"
+        raise ConfigError(f"network: encoder {encoder!r} does not fit{what}: {error}") from None
     except (OSError, RuntimeError) as error:
         if weights == "none":
             raise
@@ -89,19 +88,25 @@ def build_with_encoder(
     return model
 
 
-def build_encoder(encoder: str, weights: str, in_channels: int) -> nn.Module:
+def build_encoder(
+    encoder: str, weights: str, in_channels: int, *, output_stride: int = 32
+) -> nn.Module:
     """An encoder without a decoder, with weights.
 
     Args:
         encoder: As for `build_with_encoder`.
         weights: As for `build_with_encoder`.
         in_channels: Channels of the picture.
+        output_stride: Stride of the last map; below 32 dilations take the place of strides, which
+            not every encoder allows.
 
     Raises:
         ConfigError: As for `build_with_encoder`.
         CheckpointError: As for `build_with_encoder`.
     """
-    alone: nn.Module = build_with_encoder(_EncoderAlone, encoder, weights, in_channels).encoder
+    alone: nn.Module = build_with_encoder(
+        _EncoderAlone, encoder, weights, in_channels, output_stride=output_stride
+    ).encoder
     return alone
 
 

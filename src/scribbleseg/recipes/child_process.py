@@ -7,28 +7,28 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import IO
 
 from scribbleseg.recipes.in_recipe import IN_RECIPE
 
-__all__ = ["run_in_child"]
+__all__ = ["run_in_child", "start_child"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PR_SET_PDEATHSIG = 1
 
 
-def run_in_child(arguments: Sequence[str]) -> int:
+def run_in_child(arguments: Sequence[str], *, output: IO[bytes] | None = None) -> int:
     """Run ``scribbleseg`` with these arguments; its exit code.
 
     The child has a process group of its own, so that Ctrl-C in a terminal reaches it once, through
     us, and not twice: a second signal would make it leave at once, without saving. If we are killed
     ourselves, it is asked to stop as well (Linux).
+
+    Args:
+        arguments: The command and its options.
+        output: As for `start_child`.
     """
-    child = subprocess.Popen(
-        [sys.executable, "-m", "scribbleseg", *arguments],
-        process_group=0,
-        env={**os.environ, IN_RECIPE: "1"},
-        preexec_fn=_stop_with_parent if sys.platform == "linux" else None,
-    )
+    child = start_child(arguments, output=output)
 
     def forward(signum: int, frame: FrameType | None) -> None:
         child.send_signal(signum)
@@ -40,6 +40,26 @@ def run_in_child(arguments: Sequence[str]) -> int:
         for signum, handler in before.items():
             signal.signal(signum, handler)
     return 128 - code if code < 0 else code
+
+
+def start_child(
+    arguments: Sequence[str], *, output: IO[bytes] | None = None, **variables: str
+) -> subprocess.Popen[bytes]:
+    """Start ``scribbleseg`` with these arguments, as `run_in_child`; nobody waits for it yet.
+
+    Args:
+        arguments: The command and its options.
+        output: Where it prints, instead of to our own terminal.
+        **variables: Of its environment, beside ours.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "scribbleseg", *arguments],
+        process_group=0,
+        env={**os.environ, IN_RECIPE: "1", **variables},
+        stdout=output,
+        stderr=output,
+        preexec_fn=_stop_with_parent if sys.platform == "linux" else None,
+    )
 
 
 def _stop_with_parent() -> None:

@@ -1,8 +1,8 @@
 """Runs that repeat, and resumed runs that go on exactly where they were.
 
 Lightning's checkpoints hold neither random state nor the loader's position. So nothing here
-depends on random state: the order is a function of (seed, epoch), a sample of (seed, epoch, index),
-and what is drawn inside a step of (seed, process, batches drawn before it).
+depends on random state: the order is a function of (seed, epoch), a sample of the seed and its
+`Draw`, and what is drawn inside a step of (seed, process, batches drawn before it).
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ import lightning as L
 import numpy as np
 import torch
 
-from scribbleseg.data.datamodule import batches_drawn
+from scribbleseg.data.loaders import batches_drawn
 
 __all__ = ["Reproducible"]
 

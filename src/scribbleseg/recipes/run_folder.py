@@ -16,7 +16,7 @@ from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.annotation.whole_file import remove_unfinished, whole_file
 from scribbleseg.errors import RunError
 
-__all__ = ["RunFolder", "write_text"]
+__all__ = ["COST_FILE", "RunFolder", "write_text"]
 
 Mode = Literal["new", "resume", "overwrite"]
 State = Literal["running", "done", "interrupted", "failed"]
@@ -31,6 +31,9 @@ PACKAGES = (
     "opencv-python-headless",
     "pillow",
 )
+COST_FILE = "cost.json"
+"""In a run folder once its training is complete: what it took."""
+
 OURS = ("status.json", "config.yaml")
 """A folder that holds one of these is a run; nothing else is ever overwritten."""
 

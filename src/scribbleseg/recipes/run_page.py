@@ -20,6 +20,7 @@ SUPERVISION = {
     "scribble_distance": "distance maps of the strokes",
     "pseudo_distance": "distance maps of the pseudo labels",
     "views": "several views of each picture",
+    "halves": "batches of two halves",
 }
 
 
