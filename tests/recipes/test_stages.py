@@ -69,6 +69,14 @@ def test_finished_stages_are_skipped(configs: Path) -> None:
     assert record["arguments"][0] == "pseudolabel"
 
 
+def test_a_comment_in_a_config_changes_nothing_and_a_value_does(configs: Path) -> None:
+    run_recipe(plan(configs), Commands(), print)
+    (configs / "a.yaml").write_text("a  # as before\n")
+    assert states(plan(configs)) == ["finished"] * 3
+    (configs / "a.yaml").write_text("other")
+    assert "changed" in states(plan(configs))
+
+
 @pytest.mark.parametrize("stage", ["teacher", "labels", "student"])
 def test_a_killed_stage_goes_on(configs: Path, stage: str) -> None:
     with pytest.raises(RunError, match=f"stage '{stage}' failed with exit code 137"):

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,6 +79,10 @@ class Plan:
         }
         if "config" in stage.options:
             content = self.find_config(str(stage.options["config"])).read_bytes()
+            with suppress(yaml.YAMLError):  # the stage itself will say what is wrong with the file
+                # What it says, not how: comments may change.
+                said = yaml.safe_load(content)
+                content = json.dumps(said, sort_keys=True, default=str).encode()
             inputs["config"] = hashlib.sha256(content).hexdigest()
         for name in stage.needs:
             earlier = next(one for one in self.recipe.stages if one.name == name)
