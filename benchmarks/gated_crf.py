@@ -7,17 +7,16 @@ thread. Times: CPU time, median of three repetitions by turns in one process; me
 process that does one step needs above the same process before it.
 """
 
-import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from scribbleseg.losses import gated_crf_loss
+from step_memory import Step, step_megabytes
 
 REPETITIONS = 3
 SIDE, RADIUS = 128, 5
@@ -36,7 +35,7 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for shape in SHAPES:
         ours, theirs = seconds(*shape)
-        memory = [megabytes(*shape, name) for name in LOSSES]
+        memory = [step_megabytes(steps, *shape, name) for name in LOSSES]
         print(
             f"| {' x '.join(map(str, shape))} | {theirs / ours:.1f} | {ours:.2f} | {theirs:.2f} | "
             f"{memory[0]:.0f} | {memory[1]:.0f} |"
@@ -101,26 +100,10 @@ def seconds(pictures: int, classes: int, colors: int) -> tuple[float, float]:
     return statistics.median(times["ours"]), statistics.median(times["direct"])
 
 
-def megabytes(pictures: int, classes: int, colors: int, name: str) -> float:
-    """Memory of one step, measured in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (pictures, classes, colors, name))
-
-
-def _peak(pictures: int, classes: int, colors: int, name: str) -> float:
-    torch.set_num_threads(1)
+def steps(pictures: int, classes: int, colors: int, name: str) -> tuple[Step, Step]:
+    """A small step, and one of this size."""
     arguments = example(pictures, classes, colors)
-    step(LOSSES[name], *example(1, 2, 1))  # whatever the first step loads
-    before = _memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the highest value from now on
-    step(LOSSES[name], *arguments)
-    return _memory("VmHWM") - before
-
-
-def _memory(field: str) -> float:
-    """A field of the process's status in MB; Linux only."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split(f"{field}:")[1].split()[0]) / 1024
+    return lambda: step(LOSSES[name], *example(1, 2, 1)), lambda: step(LOSSES[name], *arguments)
 
 
 if __name__ == "__main__":

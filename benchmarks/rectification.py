@@ -7,17 +7,16 @@ objects. Times: median of three repetitions by turns in one process; memory: wha
 that does one step needs above the same process before it.
 """
 
-import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from scribbleseg.losses import rectification_loss
 from scribbleseg.networks.rectification import LocalizationRectification
+from step_memory import Step, step_megabytes
 
 REPETITIONS = 3
 CHANNELS = 512
@@ -33,7 +32,7 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for side in SIDES:
         ours, theirs = seconds(side)
-        memory = [megabytes(side, name) for name in RECTIFY]
+        memory = [step_megabytes(steps, side, name) for name in RECTIFY]
         print(
             f"| {side} x {side} | {theirs / ours:.1f} | {ours:.2f} | {theirs:.2f} | "
             f"{memory[0]:.0f} | {memory[1]:.0f} |"
@@ -88,26 +87,10 @@ def seconds(side: int) -> tuple[float, float]:
     return statistics.median(times["ours"]), statistics.median(times["direct"])
 
 
-def megabytes(side: int, name: str) -> float:
-    """Memory of one step, measured in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (side, name))
-
-
-def _peak(side: int, name: str) -> float:
-    torch.set_num_threads(1)
+def steps(side: int, name: str) -> tuple[Step, Step]:
+    """A small step, and one of this size."""
     arguments = example(side)
-    step(RECTIFY[name], *example(5))  # whatever the first step loads
-    before = _memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the highest value from now on
-    step(RECTIFY[name], *arguments)
-    return _memory("VmHWM") - before
-
-
-def _memory(field: str) -> float:
-    """A field of the process's status in MB; Linux only."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split(f"{field}:")[1].split()[0]) / 1024
+    return lambda: step(RECTIFY[name], *example(5)), lambda: step(RECTIFY[name], *arguments)
 
 
 if __name__ == "__main__":

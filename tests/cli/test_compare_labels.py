@@ -20,10 +20,7 @@ def place(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         label = read_label(path).copy()
         label[:, :8] = 255
         write_label(tmp_path / "cells/labels/good" / path.name, label)
-    write_config(tmp_path, Path("cells"))
-    config = yaml.safe_load(Path("tiny.yaml").read_text())
-    config["model"]["class_path"] = "scribbleseg.methods.SelfTraining"
-    Path("tiny.yaml").write_text(yaml.safe_dump(config))
+    write_config(tmp_path, Path("cells"), method="SelfTraining")
     sources = {
         "layout": "folder",
         "root": "nowhere",

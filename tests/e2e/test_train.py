@@ -2,7 +2,9 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,17 +20,25 @@ from scribbleseg.methods import PartialCrossEntropy
 LEARNED = 0.8
 
 
-def write_config(folder: Path, root: Path, **data: Any) -> str:
+def write_config(
+    folder: Path,
+    root: Path,
+    *,
+    method: str = "PartialCrossEntropy",
+    method_options: Mapping[str, Any] = MappingProxyType({}),
+    **data: Any,
+) -> str:
     """A config of a few seconds on the drawn dataset."""
     config = {
         "model": {
-            "class_path": "scribbleseg.methods.PartialCrossEntropy",
+            "class_path": f"scribbleseg.methods.{method}",
             "init_args": {
                 "network": {
                     "class_path": "scribbleseg.networks.PlainUNet",
                     "init_args": {"widths": [6, 12, 24], "dropout": [0.0, 0.1, 0.1]},
                 },
                 "optimization": {"lr": 0.03},
+                **method_options,
             },
         },
         "data": {

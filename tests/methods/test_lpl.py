@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from tests.contracts.test_methods import make as make_task
 from tests.e2e.test_distributed import forked
 from tests.e2e.test_train import write_config
@@ -265,13 +264,13 @@ def test_what_is_missing_is_said() -> None:
 
 def lpl_config(folder: Path, root: Path, **options: Any) -> str:
     """Six steps of halves: three of eight images bring masks, the others tags."""
-    data = {"supervision": "mask", "labelled_first": 3, "tags": "mask", "weak_batch_size": 2}
-    path = Path(write_config(folder, root, **data))
-    config = yaml.safe_load(path.read_text())
-    config["model"]["class_path"] = "scribbleseg.methods.LPL"
-    config["model"]["init_args"] |= options
-    path.write_text(yaml.safe_dump(config))
-    return str(path)
+    data: dict[str, Any] = {
+        "supervision": "mask",
+        "labelled_first": 3,
+        "tags": "mask",
+        "weak_batch_size": 2,
+    }
+    return write_config(folder, root, method="LPL", method_options=options, **data)
 
 
 @pytest.mark.ddp

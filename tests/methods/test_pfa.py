@@ -7,7 +7,6 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-import yaml
 from tests.contracts.test_methods import data_for
 from tests.e2e.test_distributed import forked
 from tests.e2e.test_train import write_config
@@ -149,12 +148,7 @@ def test_a_run_resumed_across_a_stage_switch_is_bit_for_bit_the_whole_one(
 
 
 def pfa_config(folder: Path, root: Path, **options: Any) -> str:
-    path = Path(write_config(folder, root))
-    config = yaml.safe_load(path.read_text())
-    config["model"]["class_path"] = "scribbleseg.methods.PFA"
-    config["model"]["init_args"] |= options
-    path.write_text(yaml.safe_dump(config))
-    return str(path)
+    return write_config(folder, root, method="PFA", method_options=options)
 
 
 @pytest.mark.ddp

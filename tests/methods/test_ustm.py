@@ -7,7 +7,6 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-import yaml
 from tests.contracts.test_methods import data_for, make
 from tests.e2e.test_distributed import forked
 from tests.e2e.test_train import write_config
@@ -214,12 +213,8 @@ def test_two_processes_have_one_teacher(
         torch.save(weights, tmp_path / f"teacher{self.global_rank}.pt")
 
     monkeypatch.setattr(USTM, "on_train_end", on_train_end)
-    path = Path(write_config(tmp_path, drawn))
-    config = yaml.safe_load(path.read_text())
-    config["model"]["class_path"] = "scribbleseg.methods.USTM"
-    path.write_text(yaml.safe_dump(config))
-    run = tmp_path / "run"
-    code, said = forked(tmp_path, "fit", "--config", str(path), "--run", str(run))
+    config, run = write_config(tmp_path, drawn, method="USTM"), tmp_path / "run"
+    code, said = forked(tmp_path, "fit", "--config", config, "--run", str(run))
     assert code == 0, said
     first, second = (torch.load(tmp_path / f"teacher{rank}.pt") for rank in (0, 1))
     assert all(torch.equal(second[name], value) for name, value in first.items())
