@@ -379,3 +379,20 @@ def test_protocols_are_found_by_name(
 ) -> None:
     assert main(["test", "--run", str(run), "--model.protocol", "cdsp_vco"]) == 2
     assert "cdsp_voc" in capsys.readouterr().err
+
+
+def test_strokes_that_training_did_not_read_are_not_in_its_labels(
+    run: Path, drawn: Path, tmp_path: Path
+) -> None:
+    """Of eight images three bring masks, the others tags, though all of them have strokes."""
+    root = Path(shutil.copytree(drawn, tmp_path / "cells"))
+    for index in range(8):
+        relabel(root / f"scribbles/cell {index}.png", 1, 2)
+    (root / "discs.txt").write_text("".join(f"cell {index}\tdisc\n" for index in range(3, 8)))
+    simple = ["--data.root", str(root), "--data.supervision", "mask", "--data.labelled_first", "3"]
+    assert pseudolabel(run, tmp_path / "out", *simple, "--data.tags", "discs.txt") == 0
+    assert pseudolabel(run, tmp_path / "all", "--data.root", str(root)) == 0
+    for index in range(8):
+        label = read_label(tmp_path / f"out/cell {index}.png")
+        assert set(np.unique(label)) == ({0, 1, 2} if index < 3 else {0, 1})
+        assert 1 not in read_label(tmp_path / f"all/cell {index}.png")

@@ -96,6 +96,13 @@ def test_the_first_images_of_a_list_are_labelled(root: Path) -> None:
         module(root, supervision="kinds.txt", labelled="few").train_dataset()
 
 
+def test_options_that_would_do_nothing_are_refused(root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.unlabelled: leave_out, but all .* labelled"):
+        module(root, unlabelled="leave_out")
+    with pytest.raises(ConfigError, match=r"data\.weak_transforms: batches have no weak half"):
+        module(root, weak_transforms=[])
+
+
 def test_a_batch_with_halves(root: Path) -> None:
     data = module(
         root,

@@ -9,7 +9,7 @@ from tests.golden_cases import Case, golden
 from scribbleseg.annotation import read_label, write_label
 from scribbleseg.data import ScribbleDataModule, read_tags, tags_from_label
 from scribbleseg.data.preparation.cls_labels import cls_labels_file
-from scribbleseg.data.tags import TagSource, tags_from
+from scribbleseg.data.tags import TagSource, tags_from, tags_of_supervision
 from scribbleseg.errors import DataError
 
 NAMES = ("background", "cat", "traffic light")
@@ -188,3 +188,36 @@ def test_what_is_not_known_is_told_apart_from_all_classes(mixed: Path) -> None:
     assert tags is not None
     empty = {mixed / "scribbles/cell 3.png"}
     assert tags.untagged(empty) == ["cell 3", "cell 4", "cell 6", "cell 7"]
+
+
+def test_tags_of_training_are_those_that_its_samples_have(mixed: Path) -> None:
+    kinds = {0: "mask", 1: "scribble", 2: "tags", 4: "tags", 5: "scribble"}
+    (mixed / "tags.txt").write_text("".join(f"cell {i}\tdisc\n" for i in (1, 2, 4)))
+    relabelled = read_label(mixed / "scribbles/cell 1.png").copy()
+    relabelled[relabelled == 1] = 255
+    write_label(mixed / "scribbles/cell 1.png", relabelled)
+    (mixed / "kinds.txt").write_text("".join(f"cell {i}\t{k}\n" for i, k in kinds.items()))
+    (mixed / "some.txt").write_text("".join(f"cell {i}\n" for i in kinds))
+
+    def tags(setting: str | None) -> dict[str, list[int]]:
+        data = ScribbleDataModule(
+            str(mixed), train="some.txt", supervision="kinds.txt", tags=setting
+        )
+        known = tags_of_supervision(data.train_kinds(), data.tags, data.layout, data.root)
+        return {name: vector.int().tolist() for name, vector in known.items()}
+
+    anything, disc, square = [1, 1, 1], [1, 1, 0], [1, 0, 1]
+    names = [f"cell {index}" for index in kinds]
+    assert list(tags(None).values()) == [anything, square, anything, anything, anything]
+    assert list(tags("tags.txt").values()) == [anything, anything, disc, disc, anything]
+    assert list(tags("mask")) == names
+    assert list(tags("mask").values()) == [anything] * 5
+    # As the samples have them, but for the image that lacks its strokes.
+    (mixed / "some.txt").write_text("".join(f"{name}\n" for name in names[:-1]))
+    data = ScribbleDataModule(
+        str(mixed), train="some.txt", supervision="kinds.txt", tags="tags.txt"
+    )
+    dataset = data.train_dataset()
+    read = [dataset[index] for index in range(len(dataset))]
+    samples = {sample["name"]: sample["tags"].int().tolist() for sample in read}
+    assert samples == {name: tags("tags.txt")[name] for name in names[:-1]}

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from scribbleseg.annotation import write_label
 from scribbleseg.evaluation import Report, Volume, compare_label_images
+from scribbleseg.evaluation.scribble_distance import BINS, DistanceProfile
 
 
 @pytest.fixture
@@ -102,3 +104,10 @@ def test_counts_alone_make_a_report() -> None:
     assert facts["classes"]["a"]["iou"] == 0.75
     assert "boundary" not in report.as_text()
     assert report.image_means is None
+
+
+def test_no_table_of_distances_without_a_stroke(report: Report) -> None:
+    nothing = DistanceProfile(np.zeros((3, len(BINS)), int), np.zeros((3, len(BINS)), int), 0, 2)
+    text = replace(report, scribble_distance=nothing).as_text()
+    assert "nearest stroke" not in text
+    assert "There are no errors" not in text

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from scribbleseg.cli.main import main
 from scribbleseg.errors import ConfigError
-from scribbleseg.methods import LPL, Optimization
+from scribbleseg.losses import image_level_loss
+from scribbleseg.methods import LPL, Optimization, Retraining
 from scribbleseg.methods.lpl import taught_label
 from scribbleseg.networks import PlainUNet, Segformer
 from scribbleseg.networks.dynamic_evaluation import sample_weight
@@ -210,6 +211,25 @@ def test_weights_of_0_leave_terms_out() -> None:
     assert two["cross"].item() == pytest.approx(3 * one["cross"].item())
 
 
+def test_a_blank_scribble_does_not_say_that_there_are_no_objects() -> None:
+    """Its tags are background alone; a stroke of the background, or a tag, would say so."""
+    torch.manual_seed(0)
+    hybrid, pseudo = torch.randn(2, 3, 2, 4, 4), torch.randn(2, 3, 2, 4, 4)
+    label = torch.full((3, 4, 4), 255)
+    label[0, 0] = 1
+    tags = torch.tensor([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    terms = {}
+    for kind in ("scribble", "tags"):
+        batch = batch_of(label, tags, 1, ["scribble", kind, "scribble"])
+        task = stored(hybrid[0], pseudo[0])
+        terms[kind] = task.training_loss(batch)[0]["image_level"]
+    kept = {"scribble": [0], "tags": [0, 1]}
+    for kind, images in kept.items():
+        torch.testing.assert_close(
+            terms[kind].float(), image_level_loss(hybrid[0][images], tags[images])
+        )
+
+
 def test_a_blocked_image_teaches_nothing() -> None:
     batch = batch_of(torch.zeros(2, 8, 8).long(), torch.ones(2, 3), 1, ["mask", "tags"])
     terms, _ = make(zero_iou="block").training_loss(batch)
@@ -260,6 +280,8 @@ def test_what_is_missing_is_said() -> None:
     with pytest.raises(ConfigError, match=r"tags only.*data\.labelled"):
         task.check_supervision(frozenset({"tags", "halves"}))
     task.check_supervision(frozenset({"mask", "scribble", "tags", "halves"}))
+    with pytest.raises(ConfigError, match=r"data\.weak_batch_size: Retraining knows no halves"):
+        make_task(Retraining).check_supervision(frozenset({"mask", "pseudo_label", "halves"}))
 
 
 def lpl_config(folder: Path, root: Path, **options: Any) -> str:
@@ -315,12 +337,14 @@ def test_a_run_to_the_report_with_both_networks(
     labels = {}
     for network in ("hybrid", "pseudo"):
         out = tmp_path / network
-        options = ["--model.prediction", network, "--tags", "mask", "--out", str(out)]
+        options = ["--model.prediction", network, "--out", str(out)]
         assert main(["pseudolabel", "--run", str(run), *options]) == 0
         labels[network] = [path.read_bytes() for path in sorted(out.glob("*.png"))]
         assert len(labels[network]) == 2 * 8  # with confidences
     assert labels["hybrid"] != labels["pseudo"]
-    capsys.readouterr()
+    assert main(["validate", "--run", str(run), "--data.evaluation_tags", "mask"]) == 0
+    assert "classes of each image were known, from its mask, an oracle" in capsys.readouterr().out
+    assert "an oracle (data.evaluation_tags)" in (run / "metrics.txt").read_text()
     assert main(["fit", "--config", config, "--run", str(tmp_path / "no"),
                  "--data.weak_batch_size", "null"]) == 2  # fmt: skip
     assert "data.weak_batch_size" in capsys.readouterr().err

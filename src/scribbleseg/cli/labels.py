@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,9 +15,9 @@ from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.image_file import verify_image
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.leader import is_leader
-from scribbleseg.data.layout import Record
+from scribbleseg.data.layout import Record, Supervision
 from scribbleseg.data.pseudo_labels import label_path
-from scribbleseg.data.tags import TagSource, tags_file, tags_from
+from scribbleseg.data.tags import MASK, LabelTagSource, tags_file, tags_from, tags_of_supervision
 from scribbleseg.data.training_labels import read_labels
 from scribbleseg.errors import ConfigError, DataError, RunError
 from scribbleseg.inference import LabelWriter, PseudoLabelWriter
@@ -64,16 +65,18 @@ def add_label_arguments(command: str, parser: LightningArgumentParser) -> None:
     )
     parser.add_argument(
         "--tags",
-        type=TagSource,
-        default="scribble",
-        help="Labels are restricted to these classes of the image. scribble: of its strokes, where "
-        "there are none of the dataset's tags file; file: the other way round.",
+        type=LabelTagSource,
+        default="training",
+        help="Labels are restricted to these classes of the image. training: those it was trained "
+        "with, of its strokes, its mask or data.tags; scribble: of its strokes, where there are "
+        "none of the dataset's tags file; file: the other way round.",
     )
     parser.add_argument(
         "--scribbles",
         type=bool,
         default=True,
-        help="Strokes take the place of what the network says there.",
+        help="Strokes take the place of what the network says there; on training images only "
+        "those that training has read.",
     )
 
 
@@ -120,21 +123,31 @@ def write_pseudo_labels(cli: TrainingCLI) -> None:
     clash = [n for n in data.names(config.split) if n.endswith(".confidence")]
     if clash:
         raise DataError(f"an id must not end in '.confidence', as {some(clash)} does; rename it")
-    data.predicted_split, data.evaluation_tags = config.split, config.tags
     names = data.names(config.split)
-    scribbles = {name: data.layout.scribble_path(data.root, name) for name in names}
-    drawn = {name: path for name, path in scribbles.items() if path is not None}
+    kinds = _kinds(data, config.split)
+    drawn = {
+        name: path
+        for name in names
+        if kinds[name] == "scribble"
+        and (path := data.layout.scribble_path(data.root, name)) is not None
+    }
     records = data.layout.evaluation_records(data.root, names)
+    tags = (
+        tags_of_supervision(kinds, data.tags, data.layout, data.root)
+        if config.tags == "training"
+        else tags_from(config.tags, data.layout, data.root, names)
+    )
+    data.predicted_split, data.evaluation_tags, data.predicted_tags = config.split, "none", tags
     if is_leader():
-        empty = {
-            path
-            for files in (
-                [(drawn.get(record.name), record.image) for record in records],
-                [(record.mask, record.image) for record in records],
+        tagging = {} if tags is None else tags.paths
+        files = [
+            (path, record.image)
+            for record in records
+            for path in dict.fromkeys(
+                (drawn.get(record.name), tagging.get(record.name), record.mask)
             )
-            for path in read_labels(files, data.layout, data.root).empty
-        }
-        tags = tags_from(config.tags, data.layout, data.root, names)
+        ]
+        empty = set(read_labels(files, data.layout, data.root).empty)
         cli.model.check_tags(config.tags, names if tags is None else tags.untagged(empty))
     cli.model.wants_confidence = True
     writer = PseudoLabelWriter(
@@ -145,13 +158,15 @@ def write_pseudo_labels(cli: TrainingCLI) -> None:
         scribbles=drawn if config.scribbles else None,
     )
     strokes = data.layout.scribbles
-    listed = tags_file(data.layout, data.root) if config.tags in {"scribble", "file"} else None
+    uses_file = config.tags in {"training", "scribble", "file"} and data.tags != MASK
+    listed = tags_file(data.layout, data.root) if uses_file else None
     settings = {
         "split": data.lists[config.split],
         "thresholds": thresholds,
         "scribbles": config.scribbles,
         "scribble_folder": strokes and str((data.root / strokes).resolve()),
-        "tags": data.evaluation_tags,
+        "tags": config.tags,
+        "kinds": dict(Counter(kinds.values())),
         "tags_file": listed and sha256_of(listed),
     }
     with cli.interruption:
@@ -172,6 +187,18 @@ def write_pseudo_labels(cli: TrainingCLI) -> None:
     folder.end(images=len(names), scores=report.as_dict())
     report.print(plain_console())
     say(f"{len(names)} pseudo labels in {out}")
+
+
+def _kinds(data: ScribbleDataModule, split: str) -> dict[str, Supervision]:
+    """What each image brought to training; those of other lists bring strokes where there are any.
+
+    What training has not read must not be in its labels: strokes of images that brought tags only.
+    """
+    names = data.names(split)
+    if split != "train":
+        return dict.fromkeys(names, "scribble")
+    trained = data.train_kinds()
+    return {name: trained.get(name, "tags") for name in names}
 
 
 def _write(

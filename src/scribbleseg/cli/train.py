@@ -355,8 +355,14 @@ class TrainingCLI(LightningCLI):
 
     def _publish(self, split: str, report: Report) -> None:
         report.print(plain_console())
-        metrics = {"checkpoint": self.tested, **report.as_dict()}
-        self.run_folder.add_metrics(split, metrics, report.as_text())
+        metrics, text = {"checkpoint": self.tested, **report.as_dict()}, report.as_text()
+        source = self.datamodule.evaluation_tags
+        if source != "none":
+            oracle = ", an oracle" if source == "mask" else ""
+            note = f"the classes of each image were known, from its {source}{oracle}"
+            say(note)
+            metrics["evaluation_tags"], text = source, f"{text}{note} (data.evaluation_tags)\n"
+        self.run_folder.add_metrics(split, metrics, text)
 
     def _open_run(self, mode: Mode) -> None:
         self.run_folder.open(mode)

@@ -16,14 +16,14 @@ from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.image_file import image_size
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
 from scribbleseg.data.distance_maps import DistanceMap, scale_or_folder, with_maps
-from scribbleseg.data.layout import Record, find_pictures, with_scribbles
+from scribbleseg.data.layout import Record, Supervision, find_pictures, with_scribbles
 from scribbleseg.data.layouts import load_layout
 from scribbleseg.data.loaders import batches_drawn, evaluation_loader, training_loader
 from scribbleseg.data.normalisation import normalisation_of
 from scribbleseg.data.pseudo_labels import find_pseudo_label_folder, with_pseudo_labels
 from scribbleseg.data.sample import Batch, EvaluationBatch, EvaluationSample, Sample
 from scribbleseg.data.sampler import EpochSampler
-from scribbleseg.data.supervision import find_supervision, split_labelled
+from scribbleseg.data.supervision import KINDS, find_supervision, split_labelled
 from scribbleseg.data.tags import MASK, TagSource, tags_from, training_tags, with_tags
 from scribbleseg.data.training_labels import audit_training_labels, read_labels
 from scribbleseg.data.views import VIEWS, Views
@@ -136,6 +136,15 @@ class ScribbleDataModule(L.LightningDataModule):
                 f"{self.layout.name!r} does not "
                 "have (background_drawn is false); leave it at none"
             )
+        if unlabelled == "leave_out" and labelled is None and labelled_first is None:
+            raise ConfigError(
+                "data.unlabelled: leave_out, but all training images are labelled; set "
+                "data.labelled or data.labelled_first"
+            )
+        if weak_transforms is not None and weak_batch_size is None:
+            raise ConfigError(
+                "data.weak_transforms: batches have no weak half; set data.weak_batch_size"
+            )
         self.lists: dict[str, str | None] = {"train": train, "val": val, "test": test}
         self.supervision, self.sampling = supervision, sampling
         self.labelled, self.labelled_first = labelled, labelled_first
@@ -157,6 +166,7 @@ class ScribbleDataModule(L.LightningDataModule):
             self.distance_maps["pseudo_distance"] = source
         self.distance_pad = distance_pad
         self.predicted_split = "test"
+        self.predicted_tags: Mapping[str, Tensor] | None = None
         self.left_out: frozenset[str] = frozenset()
         self.audit: LabelAudit | None = None
         self._train: ScribbleDataset | None = None
@@ -223,17 +233,32 @@ class ScribbleDataModule(L.LightningDataModule):
             raise ConfigError(f"data.{split}: no list given; set it to one of the dataset's lists")
         return self.layout.names(self.root, name)
 
+    def train_kinds(self) -> dict[str, Supervision]:
+        """What each training image brings, by id; no file of theirs is looked for.
+
+        Raises:
+            ConfigError: As `find_supervision` and `split_labelled`.
+            DataError: A list is missing or wrong, or an image is of no kind.
+        """
+        names, supervision = self.names("train"), find_supervision(self.supervision, self.root)
+        if self.labelled is not None or self.labelled_first is not None:
+            listed = self.layout.names(self.root, self.labelled) if self.labelled else names
+            return split_labelled(names, listed, supervision, self.labelled_first, self.unlabelled)
+        if isinstance(supervision, str):
+            return dict.fromkeys(names, supervision)
+        undeclared = [name for name in names if name not in supervision]
+        if undeclared:
+            raise DataError(
+                f"{self.supervision}: no supervision declared for {some(undeclared)}; add lines "
+                f"'<id><tab>{'|'.join(KINDS)}'"
+            )
+        return {name: supervision[name] for name in names}
+
     def train_dataset(self) -> ScribbleDataset:
         """The training images, read from the lists once."""
         if self._train is None:
-            names, supervision = self.names("train"), find_supervision(self.supervision, self.root)
-            if self.labelled is not None or self.labelled_first is not None:
-                listed = self.layout.names(self.root, self.labelled) if self.labelled else names
-                supervision = split_labelled(
-                    names, listed, supervision, self.labelled_first, self.unlabelled
-                )
-                names = list(supervision)
-            records = self.layout.records(self.root, names, supervision)
+            kinds = self.train_kinds()
+            records = self.layout.records(self.root, list(kinds), kinds)
             tags = training_tags(self.tags, self.layout, self.root, records)
             if self.pseudo_labels is not None:
                 folder = find_pseudo_label_folder(self.pseudo_labels, self.root)
@@ -281,7 +306,9 @@ class ScribbleDataModule(L.LightningDataModule):
         """The pictures to predict, without those ``left_out``: done already, or not readable."""
         records = [r for r in self.prediction_records() if r.name not in self.left_out]
         # Pictures from elsewhere have neither scribbles nor tags.
-        tags = self._evaluation_tags(records) if self.images is None else None
+        tags = self.predicted_tags
+        if tags is None and self.images is None:
+            tags = self._evaluation_tags(records)
         return EvaluationDataset(records, self.layout, resize=self.resize, tags=tags)
 
     def check_training(self) -> LabelAudit:

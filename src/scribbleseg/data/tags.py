@@ -12,10 +12,11 @@ from torch import Tensor
 
 from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.label_image import LabelImage, read_label
-from scribbleseg.data.layout import Layout, Record
+from scribbleseg.data.layout import Layout, Record, Supervision
 from scribbleseg.errors import DataError
 
 __all__ = [
+    "LabelTagSource",
     "TagSource",
     "TagsFromLabels",
     "read_tags",
@@ -23,11 +24,13 @@ __all__ = [
     "tags_from",
     "tags_from_label",
     "tags_of",
+    "tags_of_supervision",
     "training_tags",
     "with_tags",
 ]
 
 TagSource = Literal["none", "scribble", "file", "mask"]
+LabelTagSource = Literal["training", TagSource]
 
 MASK = "mask"
 """Setting of ``data.tags`` for simulated tags: those of masks that are read for nothing else."""
@@ -68,6 +71,7 @@ class TagsFromLabels(Mapping[str, Tensor]):
         paths: The image's scribble or mask by its id; None where there is none.
         listed: Tags ``(K,)`` of images from elsewhere, by id.
         num_classes: Length K of the tags.
+        together: Whether listed tags are added to those of a file.
     """
 
     def __init__(
@@ -76,8 +80,10 @@ class TagsFromLabels(Mapping[str, Tensor]):
         listed: Mapping[str, Tensor] | None = None,
         *,
         num_classes: int,
+        together: bool = False,
     ) -> None:
         self.paths, self.listed, self.num_classes = paths, listed or {}, num_classes
+        self.together = together
 
     def __getitem__(self, name: str) -> Tensor:
         """``(K,)`` float.
@@ -85,13 +91,12 @@ class TagsFromLabels(Mapping[str, Tensor]):
         Raises:
             DataError: The file cannot be read.
         """
-        path = self.paths[name]
+        path, listed = self.paths[name], self.listed.get(name)
         label = None if path is None else read_label(path)
         if label is not None and (label < self.num_classes).any():
-            return tags_from_label(label, num_classes=self.num_classes)
-        if name in self.listed:
-            return self.listed[name]
-        return torch.ones(self.num_classes)
+            drawn = tags_from_label(label, num_classes=self.num_classes)
+            return torch.maximum(drawn, listed) if self.together and listed is not None else drawn
+        return torch.ones(self.num_classes) if listed is None else listed
 
     def untagged(self, empty: Collection[Path]) -> list[str]:
         """Ids of the images of whose classes nothing is known.
@@ -288,3 +293,37 @@ def tags_from(
     elif (path := tags_file(layout, root)) is not None:
         listed = read_tags(path, layout.class_names)
     return TagsFromLabels(scribbles, listed, num_classes=num_classes)
+
+
+def tags_of_supervision(
+    kinds: Mapping[str, Supervision], setting: str | None, layout: Layout, root: Path
+) -> TagsFromLabels:
+    """Tags ``(K,)`` of images as training has them: of what each brings, and of ``data.tags``.
+
+    Args:
+        kinds: What each image brings, by id.
+        setting: As in `training_tags`.
+        layout: Folders and classes of the dataset.
+        root: Its folder.
+
+    Returns:
+        By id. Unlike in training an image may lack its file.
+
+    Raises:
+        DataError: The file of tags is wrong.
+    """
+    num_classes, names = len(layout.class_names), list(kinds)
+    masks = {record.name: record.mask for record in layout.evaluation_records(root, names)}
+    listed: Mapping[str, Tensor] = {}
+    if setting == MASK:
+        known = {name: path for name, path in masks.items() if path is not None}
+        listed = TagsFromLabels(known, num_classes=num_classes)
+    elif (path := tags_file(layout, root)) is not None:
+        listed = read_tags(path, layout.class_names)
+    paths: dict[str, Path | None] = dict.fromkeys(names)
+    for name, kind in kinds.items():
+        if kind == "mask":
+            paths[name] = masks[name]
+        elif kind == "scribble":
+            paths[name] = layout.scribble_path(root, name)
+    return TagsFromLabels(paths, listed, num_classes=num_classes, together=setting is not None)

@@ -100,7 +100,7 @@ class Report:
         console.print(self._class_table(means))
         if means is not None and means.hd95 is not None:
             console.print(means.table(self.class_names))
-        if self.scribble_distance is not None:
+        if self.scribble_distance is not None and self.scribble_distance.images:
             console.print(self.scribble_distance.table())
         if self.volumes is not None:
             console.print(self.volumes.table())

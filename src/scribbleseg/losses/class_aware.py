@@ -102,7 +102,7 @@ def class_aware_label(logits: Tensor, tags: Tensor) -> Tensor:
     return _of_tags(logits, tags).argmax(dim=1) * (tags > 0).any(dim=1)[:, None, None]
 
 
-def image_level_loss(logits: Tensor, tags: Tensor) -> Tensor:
+def image_level_loss(logits: Tensor, tags: Tensor, *, known: Tensor | None = None) -> Tensor:
     """Logistic loss of each object class, by its largest logit anywhere in the image.
 
     Mean over images and classes but the background. What pushes absent classes down.
@@ -110,6 +110,7 @@ def image_level_loss(logits: Tensor, tags: Tensor) -> Tensor:
     Args:
         logits: ``(B, K, H, W)`` float, unnormalised; class 0 is the background.
         tags: ``(B, K)``, above 0 for the classes of the image.
+        known: ``(B,)`` bool: the images that count; None for all. The loss is 0 if none does.
 
     Returns:
         Scalar >= 0.
@@ -118,7 +119,11 @@ def image_level_loss(logits: Tensor, tags: Tensor) -> Tensor:
     tensor(0.6931)
     """
     largest = at_least_float32(logits.amax(dim=(2, 3)))[:, 1:]
-    return F.binary_cross_entropy_with_logits(largest, (tags[:, 1:] > 0).to(largest.dtype))
+    present = (tags[:, 1:] > 0).to(largest.dtype)
+    if known is None:
+        return F.binary_cross_entropy_with_logits(largest, present)
+    loss = F.binary_cross_entropy_with_logits(largest, present, reduction="none").mean(dim=1)
+    return (loss * known).sum() / known.sum().clamp_min(1)
 
 
 def _of_tags(logits: Tensor, tags: Tensor) -> Tensor:

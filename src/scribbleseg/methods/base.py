@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from scribbleseg.data.sample import Batch, EvaluationBatch
-from scribbleseg.data.tags import TagSource
+from scribbleseg.data.tags import LabelTagSource
 from scribbleseg.errors import ConfigError
 from scribbleseg.evaluation.confusion import Scores, confusion_matrix
 from scribbleseg.inference import PROTOCOLS, Decision, Inference, Protocol, predict
@@ -101,6 +101,11 @@ class SegmentationTask(L.LightningModule, ABC):
             ConfigError: A kind is missing, or one is not used; or a run could not be tested.
         """
         uses, missing = self.uses, self.needs - brings
+        if "halves" in brings - uses:
+            raise ConfigError(
+                f"data.weak_batch_size: {type(self).__name__} knows no halves of a batch; set it "
+                "to null"
+            )
         if self._adds_masks:
             uses = uses | {"mask"}
             missing -= {"scribble"} if "mask" in brings else set()
@@ -182,7 +187,7 @@ class SegmentationTask(L.LightningModule, ABC):
         """What, beside the weights, decides over the labels of ``predict`` and ``pseudolabel``."""
         return {"inference": asdict(self.inference)}
 
-    def check_tags(self, source: TagSource, untagged: Sequence[str]) -> None:
+    def check_tags(self, source: LabelTagSource, untagged: Sequence[str]) -> None:
         """Refuse pseudo labels of images whose classes would have to be known; here of none.
 
         Called before anything is written.

@@ -125,7 +125,7 @@ class LPL(SegmentationTask):
     def training_loss(self, batch: Batch) -> tuple[Terms, Tensor]:
         """The terms of both networks; the logits are HybridNet's."""
         image, tags, ignore = batch["image"], batch["tags"], self.ignore_index
-        label, is_full = self._given(batch)
+        label, is_full, is_known = self._given(batch)
         begin = len(image) - int(batch["weak"].sum())
         strong, weak = slice(0, begin), slice(begin, None)
 
@@ -137,7 +137,7 @@ class LPL(SegmentationTask):
             for logits in (hybrid, pseudo)
         )
 
-        # PseudoNet is scored on given labels, which it was never taught.
+        # PseudoNet is scored on the given labels of the strong half, which does not teach it.
         scored = anywhere & (is_full[:, None, None] | (label != ignore))
         self.evaluation.update(
             label[strong], by_pseudo[strong], scored[strong], ignore_index=ignore
@@ -160,7 +160,9 @@ class LPL(SegmentationTask):
             ),
         }
         if self.image_level_weight:
-            terms["image_level"] = self.image_level_weight * image_level_loss(hybrid, tags)
+            terms["image_level"] = self.image_level_weight * image_level_loss(
+                hybrid, tags, known=is_known
+            )
         if self.cross_weight:
             surprise = class_aware_cross_entropy(
                 hybrid[weak],
@@ -173,12 +175,20 @@ class LPL(SegmentationTask):
             terms["cross"] = self.cross_weight * (trust[:, None, None] * surprise).mean()
         return terms, hybrid
 
-    def _given(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The mask or scribble ``(B, H, W)`` of each image, and whether it is a mask ``(B,)``."""
+    def _given(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """The mask or scribble ``(B, H, W)`` of each image; if it is a mask; if its tags are true.
+
+        A blank scribble, which ``data.allow_empty`` lets in, is tagged as background alone, but
+        says nothing about the classes of its image.
+        """
         label, kinds = batch["scribble"], batch["supervision"]
         if "mask" in batch:  # the other one of the two is unlabelled everywhere
             label = torch.where(batch["mask"] != self.ignore_index, batch["mask"], label)
-        return label, torch.tensor([kind == "mask" for kind in kinds], device=label.device)
+        is_full = torch.tensor([kind == "mask" for kind in kinds], device=label.device)
+        is_scribble = torch.tensor([kind == "scribble" for kind in kinds], device=label.device)
+        blank = (label == self.ignore_index).flatten(1).all(dim=1)
+        blank &= is_scribble & ~batch["tags"][:, 1:].bool().any(dim=1)
+        return label, is_full, ~blank
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Log the meter: PseudoNet's mean score, and what its labels weighed in this step."""

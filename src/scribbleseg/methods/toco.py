@@ -42,7 +42,7 @@ from torch import Tensor
 
 from scribbleseg.annotation.id_list import some
 from scribbleseg.data.sample import Batch, EvaluationBatch
-from scribbleseg.data.tags import TagSource
+from scribbleseg.data.tags import LabelTagSource
 from scribbleseg.errors import ConfigError, DataError
 from scribbleseg.inference import CamLabels, Decision, cam_decisions
 from scribbleseg.inference.activation_map import (
@@ -251,7 +251,7 @@ class ToCo(SegmentationTask):
         cam_labels = {"labels_from": self.labels_from, "cam_labels": asdict(self.cam_labels)}
         return {**super().label_settings(), **cam_labels}
 
-    def check_tags(self, source: TagSource, untagged: Sequence[str]) -> None:
+    def check_tags(self, source: LabelTagSource, untagged: Sequence[str]) -> None:
         """Refuse labels of activation maps where the classes of an image are not known.
 
         Raises:
@@ -262,8 +262,8 @@ class ToCo(SegmentationTask):
             return
         if source == "none":
             raise ConfigError(
-                "--tags: none, but activation maps need the classes of each image; take scribble "
-                "or file, or --model.labels_from decoder"
+                "--tags: none, but activation maps need the classes of each image; take "
+                "training, scribble or file, or --model.labels_from decoder"
             )
         if untagged:
             raise DataError(

@@ -1,4 +1,4 @@
-"""The meter of LPL: how well one network predicts what it was never taught, class by class.
+"""The meter of LPL: how well a network taught by labels predicts the given ones, class by class.
 
 Wang et al., "Learning pseudo labels for semi-and-weakly supervised semantic segmentation", Pattern
 Recognition 132, 2022. It decides how much the network's labels count for the other one.
