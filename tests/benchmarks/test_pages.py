@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from scribbleseg.cli.configs import find_config
+from scribbleseg.recipes.benchmark_cells import cells_of
 from scribbleseg.recipes.benchmark_rows import read_rows
 from scribbleseg.recipes.benchmark_spec import Benchmark, read_benchmark
 from scribbleseg.recipes.benchmark_table import Line, markdown_of
@@ -23,7 +25,9 @@ def test_every_table_belongs_to_one_benchmark() -> None:
 @pytest.mark.parametrize("found", MEASURED, ids=lambda found: found.path.stem)
 def test_the_page_is_what_the_command_makes_of_the_csv(found: Benchmark) -> None:
     rows = read_rows(ROOT / found.csv)
-    lines = Line.all_of(found, rows)
+    cells = cells_of(found.runs, found.methods, find_config)
+    inputs = {(cell.method.name, str(cell.seed)): cell.inputs(find_config) for cell in cells}
+    lines = Line.all_of(found, rows, inputs)
     page = (ROOT / found.csv).with_suffix(".md")
     assert page.read_text(encoding="utf-8") == markdown_of(found, lines, f"{page.stem}.png")
     assert page.with_suffix(".png").is_file()

@@ -13,8 +13,14 @@ from tests.recipes.benchmark_example import Commands, benchmark
 
 from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.errors import ConfigError, Interrupted
-from scribbleseg.recipes import benchmark_jobs
-from scribbleseg.recipes.benchmark_cells import Cell, cells_of, changes_of, state_of
+from scribbleseg.recipes import benchmark_cells, benchmark_jobs
+from scribbleseg.recipes.benchmark_cells import (
+    Cell,
+    cells_of,
+    changes_of,
+    state_of,
+    train_cell,
+)
 from scribbleseg.recipes.benchmark_jobs import Children, run_here, run_on_cluster
 from scribbleseg.recipes.benchmark_plan import expected_seconds
 from scribbleseg.recipes.benchmark_rows import add_rows, row_of
@@ -135,6 +141,30 @@ def test_a_run_without_a_test_has_no_row() -> None:
     train(Commands())
     Path("runs/plain/seed0/metrics.json").write_text("{}")
     assert row_of(cells()[0], Path) is None
+
+
+def test_other_weights_than_the_last_make_no_row() -> None:
+    train(Commands())
+    path = Path("runs/plain/seed0/metrics.json")
+    path.write_text(path.read_text().replace('"last"', '"best"'))
+    assert row_of(cells()[0], Path) is None
+
+
+def test_other_strokes_are_another_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cell(runs: str = "runs", **scribbles: float) -> Cell:
+        method = {"config": "plain.yaml", "scribbles": scribbles}
+        spec = benchmark(baseline="plain", reference="plain", methods={"plain": method})
+        return cells_of(Path(runs), spec.methods, Path)[0]
+
+    monkeypatch.setattr(benchmark_cells, "_perturb", lambda *_: None)
+    half = cell(shrink=0.5)
+    assert train_cell(half, Path, Commands()) is None
+    assert state_of(cell(shrink=0.5), Path, []) == "finished"
+    assert state_of(cell(shrink=0.3), Path, []) == "changed"
+    assert changes_of(cell(shrink=0.3), Path) == ["scribbles: {'shrink': 0.5} -> {'shrink': 0.3}"]
+    assert half.inputs(Path) != cell(shrink=0.3).inputs(Path)
+    assert half.scribbles != cell(shrink=0.3).scribbles
+    assert state_of(cell(str(Path("runs").absolute()), shrink=0.5), Path, []) == "finished"
 
 
 def test_expected_cost() -> None:

@@ -1,5 +1,6 @@
 """The table: hand values, and rows that stay."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,11 @@ from tests.recipes.benchmark_example import benchmark
 from scribbleseg.errors import RunError
 from scribbleseg.recipes.benchmark_page import write_benchmark
 from scribbleseg.recipes.benchmark_rows import add_rows, read_rows
+from scribbleseg.recipes.benchmark_spec import Benchmark
 from scribbleseg.recipes.benchmark_table import Line, markdown_of, tables_of
+
+NOW = "0123456789ab"
+INPUTS = {(name, str(s)): NOW for name in ("plain", "d/full", "staged") for s in range(3)}
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +23,12 @@ def _desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def row(config: str, seed: int, miou: float, **others: Any) -> dict[str, str]:
-    facts = {"config": config, "seed": seed, "miou": miou, "iou a|b": miou, **others}
+    facts = {"config": config, "seed": seed, "miou": miou, "iou a|b": miou, "inputs": NOW, **others}
     return {name: str(value) for name, value in facts.items()}
+
+
+def lines_of(found: Benchmark, rows: list[dict[str, str]]) -> list[Line]:
+    return Line.all_of(found, rows, INPUTS)
 
 
 ROWS = [
@@ -35,31 +44,32 @@ ROWS = [
 
 def test_mean_spread_and_paired_differences() -> None:
     found = benchmark()
-    main, differences, classes = tables_of(found, Line.all_of(found, ROWS))
+    main, differences, classes = tables_of(found, lines_of(found, ROWS))
+    assert "Not all methods have the same seeds" in main.note
     dash = "\N{EN DASH}"
     assert main.header == [
         "method", "prior", "seeds", "mean IoU", "labelled", "seconds", "memory, MB"
     ]  # fmt: skip
     assert main.rows == [
         ["plain one", dash, "2", "0.600 ± 0.141", "1.00%", "90", "400"],
-        ["d/full", dash, "3", "0.800 ± 0.100", "100.00%", "60", dash],
+        ["d/full", dash, "2", "0.750 ± 0.071", "100.00%", "60", dash],
         ["staged", "hull", "1", "0.600", dash, dash, dash],
     ]
-    # 0.8 - 0.5 and 0.7 - 0.7; seed 2 has no partner
+    # 0.8 - 0.5 and 0.7 - 0.7; seed 2 is none of the method's
     assert differences.rows == [
         ["d/full", "2", "+0.150 ± 0.212", "+0.300 (0), +0.000 (1)"],
         ["staged (hull)", "1", "+0.100", "+0.100 (0)"],
     ]
     assert classes.header == ["method", "a|b", "c"]
     assert classes.rows[0] == ["plain one", "0.600", "0.250"]
-    assert classes.rows[1] == ["d/full", "0.800", dash]
+    assert classes.rows[1] == ["d/full", "0.750", dash]
 
 
 def test_volumes_come_first_where_there_are_any() -> None:
     found = benchmark()
     volumes = {"dice_3d": 0.4, "hd95_mm": 20.0, "none_predicted": 0, "dice_3d RV": 0.3}
     rows = [row("plain", 0, 0.5, **volumes), row("d/full", 0, 0.8, **{**volumes, "hd95_mm": 5.5})]
-    main, dice, hd95, classes = tables_of(found, Line.all_of(found, rows))
+    main, dice, hd95, classes = tables_of(found, lines_of(found, rows))
     assert main.header == ["method", "seeds", "mean IoU", "Dice, 3-D", "HD95, mm"]
     assert dice.title == "Dice, 3-D: difference to plain one, seed by seed"
     assert hd95.rows == [["d/full", "1", "-14.5", "-14.5 (0)"]]
@@ -68,7 +78,7 @@ def test_volumes_come_first_where_there_are_any() -> None:
 
 def test_nothing_measured_is_said() -> None:
     found = benchmark()
-    assert "Nothing is measured yet." in markdown_of(found, Line.all_of(found, ROWS[-1:]))
+    assert "Nothing is measured yet." in markdown_of(found, lines_of(found, ROWS[-1:]))
 
 
 def test_a_row_replaces_the_one_of_the_same_run() -> None:
@@ -92,16 +102,54 @@ def test_another_csv_is_refused() -> None:
 
 def test_pages_and_plots() -> None:
     found = benchmark(about="<b>bold</b> words")
-    text = write_benchmark(found, ROWS)
+    text = write_benchmark(found, ROWS, INPUTS)
     assert Path("kept/two.md").read_text() == text
     assert "![plots of the table](two.png)" in text
     assert "`scribbleseg benchmark two.yaml`" in text
     assert r"| method | a\|b | c |" in text
     first = Path("kept/two.png").read_bytes()
-    write_benchmark(found, ROWS)
+    write_benchmark(found, ROWS, INPUTS)
     assert Path("kept/two.png").read_bytes() == first
     page = Path("runs/two.html").read_text()
     assert "&lt;b&gt;bold&lt;/b&gt; words" in page
     assert "data:image/png;base64," in page
-    assert 'href="d/full/seed2/report/index.html"' in page
+    assert "report</a>" not in page  # there is none here
+    report = Path("runs/d/full/seed1/report/index.html")
+    report.parent.mkdir(parents=True)
+    report.touch()
+    write_benchmark(found, ROWS, INPUTS)
+    assert 'href="d/full/seed1/report/index.html"' in Path("runs/two.html").read_text()
     assert "http" not in page
+
+
+def test_rows_of_other_settings_are_marked() -> None:
+    rows = [row("plain", 0, 0.5), row("d/full", 0, 0.8, inputs="another"), row("staged", 0, 0.6)]
+    del rows[2]["inputs"]
+    main = tables_of(benchmark(), lines_of(benchmark(), rows))[0]
+    assert [texts[2] for texts in main.rows] == ["1", "1\N{DAGGER}", "1\N{DAGGER}"]
+    assert "\N{DAGGER} measured by an earlier version, or with other settings" in main.note
+    assert "\N{DAGGER}" not in tables_of(benchmark(), lines_of(benchmark(), rows[:1]))[0].note
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("d/c,1,0.5*", r"a\.csv: line 3, column 'miou' is '0\.5\*'; expected a number"),
+        ("d/c,1,0.5,7", r"a\.csv: line 3 has more fields than the header"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named(line: str, complaint: str) -> None:
+    Path("a.csv").write_text(f"config,seed,miou\nd/c,0,0.5\n{line}\n")
+    with pytest.raises(RunError, match=complaint):
+        read_rows(Path("a.csv"))
+
+
+def write_twenty(first: int) -> None:
+    for seed in range(first, first + 20):
+        add_rows(Path("a.csv"), [row("a", seed, 0.5)])
+
+
+def test_two_that_write_one_table_lose_no_row() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write_twenty, (0, 20)))
+    assert sorted(int(one["seed"]) for one in read_rows(Path("a.csv"))) == list(range(40))

@@ -9,7 +9,7 @@ from jsonargparse.typing import PositiveInt
 from scribbleseg.cli.configs import find_config
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.explain import explain
-from scribbleseg.errors import ConfigError
+from scribbleseg.errors import ConfigError, ScribblesegError
 from scribbleseg.recipes.benchmark_cells import (
     Cell,
     State,
@@ -25,7 +25,10 @@ from scribbleseg.recipes.benchmark_spec import Benchmark, read_benchmark
 
 __all__ = ["run"]
 
-UNTESTED = "its run was not tested; give the config a test list (data.test)"
+UNTESTED = (
+    "its last weights were not tested; give the config a test list (data.test), or run "
+    "'scribbleseg test' on its folder"
+)
 
 
 def run(command: str, argv: Sequence[str]) -> int:
@@ -135,10 +138,13 @@ def _train(
             problem = UNTESTED
         ending = "finished" if problem is None else "not finished"
         say(f"{count} of {len(to_train)}: {cell.name}: {ending}")
-        if problem is None:
-            _write(benchmark, every)
-        else:
+        if problem is not None:
             problems.append(f"failed: {cell.name}: {problem}; log: {cell.log}")
+            return
+        try:
+            _write(benchmark, every)
+        except (ScribblesegError, OSError) as error:  # the others go on; it is written at the end
+            say(f"the table is not written: {error}")
 
     done = len(states) - len(to_train) - len(problems)
     say(f"{benchmark.title}: {len(to_train)} cells to train, {done} finished")
@@ -166,7 +172,8 @@ def _write(benchmark: Benchmark, cells: Sequence[Cell], *, print_table: bool = F
     names = {method.name for method in benchmark.methods}
     if not any(row["config"] in names for row in rows):
         return
-    text = write_benchmark(benchmark, rows)
+    inputs = {(cell.method.name, str(cell.seed)): cell.inputs(find_config) for cell in cells}
+    text = write_benchmark(benchmark, rows, inputs)
     if print_table:
         print(text)
         say(f"table: {benchmark.csv.with_suffix('.md')}")

@@ -6,10 +6,10 @@ available to us. `scribbleseg.methods.Retraining` is the second stage.
 
 A few images bring masks or scribbles, many bring tags. The first half of a batch, the strong half,
 is drawn from the few, the weak half from all. HybridNet learns from the given labels, and on the
-weak half from the labels of PseudoNet, which learns from those of HybridNet alone. So its score on
-the given labels says how good labels are that were taught by labels; image by image, the score of
-the worst class decides how much its labels count (progressive cross training). All labels are
-restricted to the tags, and so are the classes among which the cross entropy decides.
+weak half from the labels of PseudoNet, which learns there alone, nearly always from HybridNet's. So
+its score on given labels says how good labels are that were taught by labels; image by image, the
+score of the worst class decides how much its labels count (progressive cross training). All labels
+are restricted to the tags, and so are the classes among which the cross entropy decides.
 
 ===================== ========== ========== ==================================================
 hyper-parameter       published  ours       meaning

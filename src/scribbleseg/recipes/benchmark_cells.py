@@ -83,7 +83,7 @@ class Cell:
                 name: value
                 for name, value in plan.inputs(stage).items()
                 # Follows from what the earlier stage was given, but for rounding.
-                if not name.startswith("result of ") and name != "--data.scribbles"
+                if not name.startswith("result of ")
             }
             for stage in self.recipe.stages
         }
@@ -122,11 +122,20 @@ def _cell(runs: Path, method: Method, seed: int, find_config: FindConfig) -> Cel
     find_config(method.config)
     options = {"config": method.config, **method.every_fit, **method.options}
     options["seed_everything"] = seed
-    scribbles = None
-    if method.scribbles:
-        scribbles = folder / f"scribbles{seed}"
-        options["data.scribbles"] = str(scribbles)
-    stage = Stage(f"seed{seed}", "fit", options, ())
+    if not method.scribbles:
+        stage = Stage(f"seed{seed}", "fit", options, ())
+        return Cell(method, seed, Recipe(folder, (stage,)), log)
+    how = "_".join(f"{name}{value:g}" for name, value in sorted(method.scribbles.items()))
+    scribbles = folder / f"scribbles{seed}_{how}"
+    options["data.scribbles"] = str(scribbles)
+    stage = Stage(
+        f"seed{seed}",
+        "fit",
+        options,
+        (),
+        places=frozenset({"data.scribbles"}),
+        facts={"scribbles": dict(method.scribbles)},
+    )
     return Cell(method, seed, Recipe(folder, (stage,)), log, scribbles)
 
 

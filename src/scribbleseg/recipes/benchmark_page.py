@@ -3,11 +3,12 @@
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import quote
 
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.recipes.benchmark_plots import draw_benchmark
-from scribbleseg.recipes.benchmark_spec import Benchmark
+from scribbleseg.recipes.benchmark_spec import Benchmark, Method
 from scribbleseg.recipes.benchmark_table import HEADINGS, Line, Table, markdown_of, tables_of
 
 __all__ = ["write_benchmark"]
@@ -16,12 +17,17 @@ TEMPLATE = "benchmark.html"
 OF_A_RUN = ("steps", "device", "revision", "inputs")
 
 
-def write_benchmark(benchmark: Benchmark, rows: Sequence[Mapping[str, str]]) -> str:
+def write_benchmark(
+    benchmark: Benchmark,
+    rows: Sequence[Mapping[str, str]],
+    inputs: Mapping[tuple[str, str], str],
+) -> str:
     """Write the table of a benchmark: Markdown, PNG and HTML.
 
     Args:
         benchmark: What is compared.
         rows: Of its CSV; at least one of its methods has one.
+        inputs: What each cell depends on now, by method and seed.
 
     Returns:
         The Markdown.
@@ -29,7 +35,7 @@ def write_benchmark(benchmark: Benchmark, rows: Sequence[Mapping[str, str]]) -> 
     # Imported here: only this writes pages.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    lines = Line.all_of(benchmark, rows)
+    lines = Line.all_of(benchmark, rows, inputs)
     picture = draw_benchmark(benchmark, lines)
     with whole_file(benchmark.csv.with_suffix(".png")) as unfinished:
         unfinished.write_bytes(picture)
@@ -47,7 +53,7 @@ def write_benchmark(benchmark: Benchmark, rows: Sequence[Mapping[str, str]]) -> 
         about=benchmark.about,
         tables=tables_of(benchmark, lines),
         picture=f"data:image/png;base64,{base64.b64encode(picture).decode()}",
-        runs=_runs(lines),
+        runs=_runs(lines, benchmark.runs),
         path=str(benchmark.path),
         spec=benchmark.path.read_text(encoding="utf-8"),
     )
@@ -56,8 +62,8 @@ def write_benchmark(benchmark: Benchmark, rows: Sequence[Mapping[str, str]]) -> 
     return text
 
 
-def _runs(lines: Sequence[Line]) -> Table:
-    """A row a run, with a link to its report as last text."""
+def _runs(lines: Sequence[Line], folder: Path) -> Table:
+    """A row a run, with a link to its report as last text; empty if it is not here."""
     shown = [
         name
         for name in (*HEADINGS, *OF_A_RUN)
@@ -69,12 +75,15 @@ def _runs(lines: Sequence[Line]) -> Table:
             line.method.label,
             row["seed"],
             *(row.get(name, "") for name in shown),
-            # Recipes keep the run that is scored one folder deeper; their stages are all there.
-            quote(f"{line.method.name}/seed{row['seed']}/report/index.html")
-            if line.method.config
-            else quote(f"{line.method.name}/seed{row['seed']}/"),
+            _link(line.method, row["seed"], folder),
         ]
         for line in lines
         for row in line.rows
     ]
     return Table("Runs", header, rows)
+
+
+def _link(method: Method, seed: str, folder: Path) -> str:
+    """To the report, or for a recipe to the folder of its stages, one of which is scored."""
+    place = f"{method.name}/seed{seed}/{'report/index.html' if method.config else ''}"
+    return quote(place) if (folder / place).exists() else ""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.errors import RunError
 from scribbleseg.recipes.benchmark_cells import Cell
@@ -34,15 +36,17 @@ COLUMNS = (
 )
 """Those of every table; the scores of each class stand behind them."""
 
+NUMBERS = {*COLUMNS} - {"config", "device", "revision", "inputs"}
+
 
 def row_of(cell: Cell, find_config: Callable[[str], Path]) -> dict[str, str] | None:
-    """What a finished cell reports; None if its run was not tested.
+    """What a finished cell reports; None if its last weights were not tested.
 
     ``seconds`` and ``steps`` are those of all its stages; ``images_per_second``,
     ``peak_memory_mb`` and ``labelled`` those of the run that is scored.
     """
     metrics = _facts(cell.run / "metrics.json").get("test")
-    if metrics is None:
+    if metrics is None or metrics["checkpoint"] != "last":
         return None
     environment, cost = _facts(cell.run / "environment.json"), _facts(cell.run / COST_FILE)
     volumes = metrics.get("volumes")
@@ -110,18 +114,47 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file, restval=""))
-    for row in rows:
+    for number, row in enumerate(rows, start=2):
         if not {"config", "seed"} <= row.keys() or not row["seed"].isdigit():
             raise RunError(f"{path}: is not the table of a benchmark: no 'config' and 'seed' in it")
+        if None in row:
+            raise RunError(
+                f"{path}: line {number} has more fields than the header; mend or drop it"
+            )
+        for name, value in row.items():
+            is_score = name in NUMBERS or name.startswith(("iou ", "dice_3d "))
+            if value and is_score and not _is_number(value):
+                raise RunError(
+                    f"{path}: line {number}, column {name!r} is {value!r}; expected a number"
+                )
     return rows
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def add_rows(path: Path, new: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """Put rows into a CSV in place of those of the same method and seed; others stay.
 
+    Another process that does the same is waited for.
+
     Returns:
         All rows.
+
+    Raises:
+        RunError: It is no table of a benchmark.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        return _with_rows(path, new)
+
+
+def _with_rows(path: Path, new: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     replaced = {(row["config"], row["seed"]) for row in new}
     rows = [row for row in read_rows(path) if (row["config"], row["seed"]) not in replaced]
     rows += [dict(row) for row in new]

@@ -109,8 +109,8 @@ class Benchmark:
     @property
     def command(self) -> str:
         """The command line that makes the table."""
-        own = self.path.parent.name == "benchmarks"
-        return f"scribbleseg benchmark {'benchmarks/' if own else ''}{self.path.name}"
+        ours = self.path.parts[-3:-1] == ("configs", "benchmarks")
+        return f"scribbleseg benchmark {f'benchmarks/{self.path.name}' if ours else self.path}"
 
     @property
     def page(self) -> Path:

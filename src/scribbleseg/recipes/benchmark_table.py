@@ -9,6 +9,7 @@ from scribbleseg.recipes.benchmark_spec import Benchmark, Method
 __all__ = ["Line", "Table", "markdown_of", "score_of", "tables_of"]
 
 ABSENT = "\N{EN DASH}"
+STALE = "\N{DAGGER}"
 HEADINGS = {
     "miou": ("mean IoU", 3),
     "pixel_accuracy": ("pixel accuracy", 3),
@@ -36,10 +37,13 @@ class Line:
     Args:
         method: The method.
         rows: Of the CSV, by seed.
+        stale: Whether one of them was measured with other settings than the method has now, or by
+            an earlier version.
     """
 
     method: Method
     rows: Sequence[Mapping[str, str]]
+    stale: bool = False
 
     def values(self, column: str) -> list[float]:
         """What was measured, by seed; seeds without a value are left out."""
@@ -60,12 +64,25 @@ class Line:
         return {row["seed"]: float(row[column]) for row in self.rows if row.get(column)}
 
     @classmethod
-    def all_of(cls, benchmark: Benchmark, rows: Sequence[Mapping[str, str]]) -> "list[Line]":
-        """The methods of a benchmark that have a row, in its order."""
-        lines = [
-            cls(method, [row for row in rows if row["config"] == method.name])
-            for method in benchmark.methods
-        ]
+    def all_of(
+        cls,
+        benchmark: Benchmark,
+        rows: Sequence[Mapping[str, str]],
+        inputs: Mapping[tuple[str, str], str],
+    ) -> "list[Line]":
+        """The methods of a benchmark that have a row of one of their seeds, in its order.
+
+        Args:
+            benchmark: What is compared.
+            rows: Of its CSV.
+            inputs: What each cell depends on now, by method and seed.
+        """
+        lines = []
+        for method in benchmark.methods:
+            seeds = {str(seed) for seed in method.seeds}
+            own = [row for row in rows if row["config"] == method.name and row["seed"] in seeds]
+            stale = any(row.get("inputs") != inputs[method.name, row["seed"]] for row in own)
+            lines.append(cls(method, own, stale))
         return [line for line in lines if line.rows]
 
 
@@ -117,12 +134,16 @@ def _main(lines: Sequence[Line]) -> Table:
         [
             line.method.title,
             *(texts[index] or ABSENT for texts in labels.values()),
-            str(len(line.rows)),
+            f"{len(line.rows)}{STALE if line.stale else ''}",
             *(_cell(line, name) for name in shown),
         ]
         for index, line in enumerate(lines)
     ]
-    notes = ["Mean over the seeds; ± is their standard deviation."]
+    notes = ["Mean over the seeds; ± is their standard deviation (of a sample: n - 1)."]
+    if len({frozenset(row["seed"] for row in line.rows) for line in lines}) > 1:
+        notes.append("Not all methods have the same seeds; the differences below have.")
+    if any(line.stale for line in lines):
+        notes.append(f"{STALE} measured by an earlier version, or with other settings.")
     if "labelled" in shown:
         notes.append("Labelled: share of the training images' pixels that have a label.")
     if "none_predicted" in shown:
@@ -162,7 +183,9 @@ def _differences(lines: Sequence[Line], baseline: Line, column: str) -> Table:
         mean = f"{statistics.mean(values):+.{digits}f}{spread}"
         rows.append([line.method.label, str(len(values)), mean, each])
     header = ["method", "seeds", "mean", "each (seed)"]
-    return Table(f"{title}: difference to {baseline.method.label}, seed by seed", header, rows)
+    note = "± is the standard deviation of the differences, over the seeds that both have."
+    title = f"{title}: difference to {baseline.method.label}, seed by seed"
+    return Table(title, header, rows, note)
 
 
 def _classes(lines: Sequence[Line]) -> Table:

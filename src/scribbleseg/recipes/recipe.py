@@ -15,7 +15,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Stage:
         options: Options of the command, placeholders filled in; without the one for its folder.
         needs: Earlier stages whose folders it is given.
         places: Options that name such a folder.
+        facts: What else the result depends on, by name; e.g. what lies in a folder of ``places``.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Stage:
     options: dict[str, Any]
     needs: tuple[str, ...]
     places: frozenset[str] = frozenset()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def arguments(self, folder: Path, *extra: str) -> list[str]:
         """The command line of this stage, without the program.

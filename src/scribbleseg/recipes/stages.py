@@ -77,6 +77,7 @@ class Plan:
             # Paths are no inputs, what lies there is: folders may be moved.
             if name != "config" and name not in stage.places
         }
+        inputs |= stage.facts
         if "config" in stage.options:
             content = self.find_config(str(stage.options["config"])).read_bytes()
             with suppress(yaml.YAMLError):  # the stage itself will say what is wrong with the file

@@ -66,7 +66,11 @@ def generate(root: Path) -> None:
                 "\n".join(names) + "\n", encoding="utf-8"
             )
         building.chmod(0o755)  # a temporary folder is private
-        building.rename(root)
+        try:
+            building.rename(root)
+        except OSError:
+            if not root.is_dir():  # another process was first, with the same
+                raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
