@@ -96,7 +96,8 @@ def test_failed_and_changed_cells_are_named_and_the_rest_is_trained(
         (run / "checkpoints").mkdir(parents=True)
         (run / "checkpoints/last.ckpt").write_text("weights")
         if cell.method.name != "half":
-            test = {"images": 1, "miou": 0.5, "pixel_accuracy": 0.5, "classes": {}}
+            scores = {"images": 1, "miou": 0.5, "pixel_accuracy": 0.5, "classes": {}}
+            test = {"checkpoint": "last", **scores}
             (run / "metrics.json").write_text(json.dumps({"test": test}))
         return 0
 
@@ -106,7 +107,7 @@ def test_failed_and_changed_cells_are_named_and_the_rest_is_trained(
         assert main(["benchmark", "spec.yaml"]) == 1
         shown = capsys.readouterr().out
         assert "failed: bad, seed 0: stage 'seed0' failed with exit code 2; log: runs/bad/" in shown
-        assert "half, seed 0: its run was not tested; give the config a test list" in shown
+        assert "half, seed 0: its last weights were not tested; give the" in shown
         assert ("1 cells to train" in shown) == again
         assert len(rows()) == 2
     write_spec(strokes={"config": "tiny.yaml", "options": {"data.batch_size": 1}})

@@ -46,7 +46,7 @@ def row_of(cell: Cell, find_config: Callable[[str], Path]) -> dict[str, str] | N
     ``peak_memory_mb`` and ``labelled`` those of the run that is scored.
     """
     metrics = _facts(cell.run / "metrics.json").get("test")
-    if metrics is None or metrics["checkpoint"] != "last":
+    if metrics is None or metrics.get("checkpoint") != "last":
         return None
     environment, cost = _facts(cell.run / "environment.json"), _facts(cell.run / COST_FILE)
     volumes = metrics.get("volumes")
