@@ -21,7 +21,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHORT = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--data.num_workers", "0"]
 # stands for weights that cannot be downloaded here, and for a network that takes minutes
 SMALL = {
-    "folder/partial_ce.yaml": ["--model.network.weights=none", "--model.network.encoder=resnet18"]
+    "folder/partial_ce.yaml": [
+        "--model.network.weights=none",
+        "--model.network.encoder=tu-test_resnet",
+    ]
 }
 REAL = ("acdc/", "camvid/", "check acdc")
 # scoring 40 volumes takes most of a minute, and e2e/test_real_data.py does it
