@@ -12,7 +12,8 @@ from tests.e2e.test_train import write_config
 from scribbleseg.cli.main import main
 from scribbleseg.methods import PartialCrossEntropy
 from scribbleseg.recipes import run_cost
-from scribbleseg.recipes.run_cost import RunCost, peak_memory
+from scribbleseg.recipes.run_cost import RunCost, peak_memory, write_cost
+from scribbleseg.recipes.run_folder import RunFolder
 
 
 def cost(run: Path) -> dict[str, Any]:
@@ -49,6 +50,14 @@ def test_a_stopped_run_adds_up(
     assert 50 < found["peak_memory_mb"] < 50_000
     labelled = json.loads((run / "environment.json").read_text())["training"]["labelled_fraction"]
     assert found["labelled_share"] == labelled
+
+
+def test_images_without_labels_count_as_unlabelled(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    training = {"images": 8, "labelled_images": 2, "labelled_fraction": 0.5}
+    folder.write_environment({"training": training})
+    write_cost(folder, RunCost(), 1)
+    assert cost(tmp_path)["labelled_share"] == 0.125
 
 
 def test_hand_values(monkeypatch: pytest.MonkeyPatch) -> None:

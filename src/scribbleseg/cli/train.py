@@ -4,14 +4,12 @@ import contextlib
 import itertools
 import logging
 import sys
-from argparse import SUPPRESS
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 from jsonargparse import ArgumentError
-from jsonargparse.typing import PositiveInt
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -26,6 +24,7 @@ from scribbleseg.cli.labels import add_label_arguments, predict, write_pseudo_la
 from scribbleseg.cli.leader import is_leader, quieten
 from scribbleseg.cli.plain_words import in_plain_words
 from scribbleseg.cli.progress import LineProgress
+from scribbleseg.cli.run_options import STEERING, Command, add_run_arguments
 from scribbleseg.cli.scored_run import score_run
 from scribbleseg.data.datamodule import ScribbleDataModule
 from scribbleseg.errors import ConfigError, Interrupted
@@ -49,23 +48,6 @@ from scribbleseg.recipes.run_folder import Mode, RunFolder
 __all__ = ["run"]
 
 log = logging.getLogger(__name__)
-
-Command = Literal["fit", "validate", "test", "predict", "pseudolabel"]
-
-OPTIONS = (
-    "config",
-    "run",
-    "resume",
-    "overwrite",
-    "checkpoint",
-    "out",
-    "split",
-    "skip_unreadable",
-    "threshold",
-    "scribbles",
-    "tags",
-)
-"""What steers a command and is no part of the experiment; not stored in the run's config."""
 
 
 def run(command: Command, argv: Sequence[str]) -> int:
@@ -135,61 +117,7 @@ class TrainingCLI(LightningCLI):
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The options of a run."""
-        parser.add_argument(
-            "--seed_everything",
-            type=int,
-            default=0,
-            help="Seed of weights, order, augmentation and noise.",
-        )
-        parser.add_argument(
-            "--run",
-            type=str | None,
-            default=None,
-            help="Folder of the run (default: runs/DATASET/CONFIG/seedK).",
-        )
-        # Part of a run's config, so every command must know them; only training uses them.
-        training = self.command == "fit"
-        parser.add_argument(
-            "--save_every",
-            type=PositiveInt,
-            default=500,
-            help="Optimiser steps from one checkpoint to the next." if training else SUPPRESS,
-        )
-        parser.add_argument(
-            "--max_bad_steps",
-            type=PositiveInt,
-            default=10,
-            help="Steps in a row without a finite loss and gradient that end the run."
-            if training
-            else SUPPRESS,
-        )
-        parser.add_argument(
-            "--initial_weights",
-            type=str | None,
-            default=None,
-            help="Model folder (of export or convert) from whose weights training begins."
-            if training
-            else SUPPRESS,
-        )
-        if training:
-            parser.add_argument(
-                "--overwrite", action="store_true", help="Delete the run folder first."
-            )
-        else:
-            parser.add_argument(
-                "--checkpoint",
-                type=str,
-                default="last",
-                help="last, best, or the path of a .ckpt file.",
-            )
-        if self.command in {"fit", "predict", "pseudolabel"}:
-            parser.add_argument(
-                "--resume",
-                action="store_true",
-                help="Continue the run from its last checkpoint."
-                if training
-                else "Go on in a folder that is not finished.",
-            )
+        add_run_arguments(self.command, parser)
         if self.command in {"predict", "pseudolabel"}:
             add_label_arguments(self.command, parser)
 
@@ -379,6 +307,7 @@ class TrainingCLI(LightningCLI):
             "training": {
                 "images": len(self.datamodule.train_dataset()),
                 "supervision": sorted(self.datamodule.train_supervision),
+                "labelled_images": audit.images,
                 "labelled_fraction": audit.labelled_fraction,
             },
         }
@@ -388,7 +317,7 @@ class TrainingCLI(LightningCLI):
     def _experiment(self) -> str:
         """The complete config without what only steers the command."""
         config = self.config.clone()
-        for name in OPTIONS:
+        for name in STEERING:
             config.pop(name, None)
         text: str = self.parser.dump(config, skip_none=False, skip_validation=True, format="yaml")
         return text

@@ -13,17 +13,16 @@ from torchvision.transforms import v2
 
 from scribbleseg.annotation.audit import LabelAudit
 from scribbleseg.annotation.id_list import some
-from scribbleseg.annotation.image_file import image_size
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
-from scribbleseg.data.distance_maps import DistanceMap, scale_or_folder, with_maps
+from scribbleseg.data.distance_maps import map_sources, with_maps
 from scribbleseg.data.layout import Record, Supervision, find_pictures, with_scribbles
 from scribbleseg.data.layouts import load_layout
-from scribbleseg.data.loaders import batches_drawn, evaluation_loader, training_loader
+from scribbleseg.data.loaders import batches_drawn, evaluation_loader, of_one_size, training_loader
 from scribbleseg.data.normalisation import normalisation_of
 from scribbleseg.data.pseudo_labels import find_pseudo_label_folder, with_pseudo_labels
 from scribbleseg.data.sample import Batch, EvaluationBatch, EvaluationSample, Sample
 from scribbleseg.data.sampler import EpochSampler
-from scribbleseg.data.supervision import KINDS, find_supervision, split_labelled
+from scribbleseg.data.supervision import Unlabelled, find_supervision, training_kinds
 from scribbleseg.data.tags import MASK, TagSource, tags_from, training_tags, with_tags
 from scribbleseg.data.training_labels import audit_training_labels, read_labels
 from scribbleseg.data.views import VIEWS, Views
@@ -100,7 +99,7 @@ class ScribbleDataModule(L.LightningDataModule):
         supervision: str = "scribble",
         labelled: str | None = None,
         labelled_first: int | None = None,
-        unlabelled: Literal["tags", "leave_out"] = "tags",
+        unlabelled: Unlabelled = "tags",
         sampling: dict[str, float] | None = None,
         resize: tuple[int, int] | None = None,
         transforms: list[v2.Transform] | None = None,
@@ -133,13 +132,7 @@ class ScribbleDataModule(L.LightningDataModule):
         if background_prior == "hull" and not self.layout.background_drawn:
             raise ConfigError(
                 "data.background_prior: hull needs background strokes around the objects, which "
-                f"{self.layout.name!r} does not "
-                "have (background_drawn is false); leave it at none"
-            )
-        if unlabelled == "leave_out" and labelled is None and labelled_first is None:
-            raise ConfigError(
-                "data.unlabelled: leave_out, but all training images are labelled; set "
-                "data.labelled or data.labelled_first"
+                f"{self.layout.name!r} does not have (background_drawn is false); leave it at none"
             )
         if weak_transforms is not None and weak_batch_size is None:
             raise ConfigError(
@@ -148,7 +141,7 @@ class ScribbleDataModule(L.LightningDataModule):
         self.lists: dict[str, str | None] = {"train": train, "val": val, "test": test}
         self.supervision, self.sampling = supervision, sampling
         self.labelled, self.labelled_first = labelled, labelled_first
-        self.unlabelled: Literal["tags", "leave_out"] = unlabelled
+        self.unlabelled: Unlabelled = unlabelled
         self.resize, self.transforms = resize, transforms or []
         self.weak_transforms = self.transforms if weak_transforms is None else weak_transforms
         self.normalise = normalisation_of(mean, std, channels=self.in_channels)
@@ -158,12 +151,7 @@ class ScribbleDataModule(L.LightningDataModule):
         self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
         self.seed, self.images = seed, images
         self.pseudo_labels, self.evaluation_tags = pseudo_labels, evaluation_tags
-        self.distance_maps: dict[DistanceMap, float | str] = {}
-        """The scale, or the folder, of the maps that training samples bring."""
-        if (source := scale_or_folder(scribble_distance)) is not None:
-            self.distance_maps["scribble_distance"] = source
-        if (source := scale_or_folder(pseudo_distance)) is not None:
-            self.distance_maps["pseudo_distance"] = source
+        self.distance_maps = map_sources(scribble_distance, pseudo_distance)
         self.distance_pad = distance_pad
         self.predicted_split = "test"
         self.predicted_tags: Mapping[str, Tensor] | None = None
@@ -237,22 +225,16 @@ class ScribbleDataModule(L.LightningDataModule):
         """What each training image brings, by id; no file of theirs is looked for.
 
         Raises:
-            ConfigError: As `find_supervision` and `split_labelled`.
+            ConfigError: As `find_supervision` and `training_kinds`.
             DataError: A list is missing or wrong, or an image is of no kind.
         """
-        names, supervision = self.names("train"), find_supervision(self.supervision, self.root)
-        if self.labelled is not None or self.labelled_first is not None:
-            listed = self.layout.names(self.root, self.labelled) if self.labelled else names
-            return split_labelled(names, listed, supervision, self.labelled_first, self.unlabelled)
-        if isinstance(supervision, str):
-            return dict.fromkeys(names, supervision)
-        undeclared = [name for name in names if name not in supervision]
-        if undeclared:
-            raise DataError(
-                f"{self.supervision}: no supervision declared for {some(undeclared)}; add lines "
-                f"'<id><tab>{'|'.join(KINDS)}'"
-            )
-        return {name: supervision[name] for name in names}
+        return training_kinds(
+            self.names("train"),
+            find_supervision(self.supervision, self.root),
+            self.layout.names(self.root, self.labelled) if self.labelled else None,
+            self.labelled_first,
+            self.unlabelled,
+        )
 
     def train_dataset(self) -> ScribbleDataset:
         """The training images, read from the lists once."""
@@ -381,9 +363,7 @@ class ScribbleDataModule(L.LightningDataModule):
         """Pictures to predict, in order; one at a time where they differ in size."""
         dataset = self.prediction_dataset()
         one_size = self.resize is not None or (
-            self.eval_batch_size > 1
-            and len({image_size(record.image) for record in dataset.records}) == 1
-            and not any(record.page for record in dataset.records)
+            self.eval_batch_size > 1 and of_one_size(dataset.records)
         )
         return self._loader(dataset, batch_size=self.eval_batch_size if one_size else 1)
 
@@ -404,14 +384,8 @@ class ScribbleDataModule(L.LightningDataModule):
     def _loader(
         self, dataset: EvaluationDataset, *, batch_size: int
     ) -> DataLoader[EvaluationSample]:
-        rank, world_size = self._process()
-        return evaluation_loader(
-            dataset,
-            batch_size=batch_size,
-            num_workers=self.num_workers,
-            rank=rank,
-            world_size=world_size,
-        )
+        processes = self._process()
+        return evaluation_loader(dataset, batch_size, self.num_workers, *processes)
 
     def _process(self) -> tuple[int, int]:
         return (

@@ -24,6 +24,7 @@ from scribbleseg.errors import ConfigError, DataError
 __all__ = [
     "DistanceMap",
     "check_stored_maps",
+    "map_sources",
     "read_stored_map",
     "scale_or_folder",
     "with_maps",
@@ -50,6 +51,26 @@ def scale_or_folder(value: str | float | None) -> float | str | None:
         if _is_number(value):
             raise
         return str(value)
+
+
+def map_sources(
+    scribble: str | float | None, pseudo: str | float | None
+) -> dict[DistanceMap, float | str]:
+    """The scale, or the folder, of the maps that training samples bring.
+
+    Args:
+        scribble: Setting of the maps of strokes, as `scale_or_folder`.
+        pseudo: The same of pseudo labels.
+
+    Raises:
+        ConfigError: A setting is a number that is no scale.
+    """
+    settings: dict[DistanceMap, str | float | None] = {
+        "scribble_distance": scribble,
+        "pseudo_distance": pseudo,
+    }
+    sources = {name: scale_or_folder(value) for name, value in settings.items()}
+    return {name: source for name, source in sources.items() if source is not None}
 
 
 def _is_number(value: str | float) -> bool:

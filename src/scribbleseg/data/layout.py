@@ -20,6 +20,7 @@ __all__ = [
     "find_images",
     "find_pictures",
     "find_root",
+    "kinds_of",
     "with_scribbles",
 ]
 
@@ -53,6 +54,29 @@ class Record:
     pseudo_distance: Path | None = None
     page: int = 0
     """Page of a picture file that holds several."""
+
+
+def kinds_of(
+    names: Sequence[str], supervision: Mapping[str, Supervision] | Supervision
+) -> dict[str, Supervision]:
+    """What each image brings, by id.
+
+    Args:
+        names: Ids of the images.
+        supervision: One kind for all of them, or the kind of each.
+
+    Raises:
+        DataError: An image is of no kind.
+    """
+    if isinstance(supervision, str):
+        return dict.fromkeys(names, supervision)
+    undeclared = [name for name in names if name not in supervision]
+    if undeclared:
+        raise DataError(
+            f"no supervision declared for {some(undeclared)}; add lines '<id><tab>"
+            "mask|scribble|tags'"
+        )
+    return {name: supervision[name] for name in names}
 
 
 @dataclass(frozen=True)
@@ -149,13 +173,7 @@ class Layout:
         Raises:
             DataError: A file is missing; the first ones and their number are listed.
         """
-        kinds = dict.fromkeys(names, supervision) if isinstance(supervision, str) else supervision
-        undeclared = [name for name in names if name not in kinds]
-        if undeclared:
-            raise DataError(
-                f"no supervision declared for {some(undeclared)}; add lines '<id> "
-                "mask|scribble|tags'"
-            )
+        kinds = kinds_of(names, supervision)
         pictures = find_images(root / self.images, names, self.image_suffixes)
         records = [
             Record(

@@ -1,15 +1,19 @@
 """Loaders of training batches and of pictures to evaluate."""
 
+from collections.abc import Sequence
+
 import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
+from scribbleseg.annotation.image_file import image_size
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
+from scribbleseg.data.layout import Record
 from scribbleseg.data.loader_worker import begin_worker
 from scribbleseg.data.sample import EvaluationSample, Sample, evaluation_collate, training_collate
 from scribbleseg.data.sampler import EpochSampler
 
-__all__ = ["batches_drawn", "evaluation_loader", "training_loader"]
+__all__ = ["batches_drawn", "evaluation_loader", "of_one_size", "training_loader"]
 
 
 def training_loader(
@@ -35,7 +39,11 @@ def training_loader(
 
 
 def evaluation_loader(
-    dataset: EvaluationDataset, *, batch_size: int, num_workers: int, rank: int, world_size: int
+    dataset: EvaluationDataset,
+    batch_size: int,
+    num_workers: int,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> DataLoader[EvaluationSample]:
     """The images of one process in order.
 
@@ -57,6 +65,13 @@ def evaluation_loader(
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=begin_worker,
     )
+
+
+def of_one_size(records: Sequence[Record]) -> bool:
+    """Whether all pictures have one size, by their headers; pages of a file may differ."""
+    if any(record.page for record in records):
+        return False
+    return len({image_size(record.image) for record in records}) == 1
 
 
 def batches_drawn(trainer: L.Trainer) -> int:

@@ -5,10 +5,19 @@ from pathlib import Path
 from typing import Literal
 
 from scribbleseg.annotation.id_list import some
-from scribbleseg.data.layout import Supervision
+from scribbleseg.data.layout import Supervision, kinds_of
 from scribbleseg.errors import ConfigError, DataError
 
-__all__ = ["KINDS", "find_supervision", "read_supervision", "split_labelled"]
+__all__ = [
+    "KINDS",
+    "Unlabelled",
+    "find_supervision",
+    "read_supervision",
+    "split_labelled",
+    "training_kinds",
+]
+
+Unlabelled = Literal["tags", "leave_out"]
 
 KINDS: tuple[Supervision, ...] = ("mask", "scribble", "tags")
 
@@ -50,12 +59,44 @@ def find_supervision(setting: str, root: Path) -> dict[str, Supervision] | Super
     raise ConfigError(f"data.supervision: {setting!r} is neither {', '.join(KINDS)} nor a file")
 
 
+def training_kinds(
+    names: Sequence[str],
+    supervision: Mapping[str, Supervision] | Supervision,
+    labelled: Sequence[str] | None = None,
+    first: int | None = None,
+    unlabelled: Unlabelled = "tags",
+) -> dict[str, Supervision]:
+    """What each training image brings, by id, in the order of training.
+
+    Args:
+        names: All training images.
+        supervision: One kind for all of them, or the kind of each.
+        labelled: Those that bring it; None for all of them.
+        first: As in `split_labelled`.
+        unlabelled: As in `split_labelled`.
+
+    Raises:
+        ConfigError: As `split_labelled`; or none is left out, though they should be.
+        DataError: As `split_labelled`; or an image is of no kind.
+    """
+    if labelled is not None or first is not None:
+        return split_labelled(
+            names, names if labelled is None else labelled, supervision, first, unlabelled
+        )
+    if unlabelled == "leave_out":
+        raise ConfigError(
+            "data.unlabelled: leave_out, but all training images are labelled; set data.labelled "
+            "or data.labelled_first"
+        )
+    return kinds_of(names, supervision)
+
+
 def split_labelled(
     names: Sequence[str],
     labelled: Sequence[str],
     supervision: Mapping[str, Supervision] | Supervision,
     first: int | None = None,
-    unlabelled: Literal["tags", "leave_out"] = "tags",
+    unlabelled: Unlabelled = "tags",
 ) -> dict[str, Supervision]:
     """The kind of each training image where a list says which of them are labelled.
 
