@@ -119,3 +119,22 @@ def test_a_list_may_be_a_file_from_anywhere(
     assert LAYOUT.names(root, "mine.txt") == ["here"]
     with pytest.raises(DataError, match=r"list 'other\.txt' not found"):
         LAYOUT.names(root, "other.txt")
+
+
+def test_every_eighth_id_and_two_lists_joined(tmp_path: Path) -> None:
+    lists = tmp_path / "ImageSets"
+    lists.mkdir()
+    (lists / "all.txt").write_text("".join(f"{number}\n" for number in range(18)))
+    (lists / "more.txt").write_text("a\nb\nc\n")
+    (lists / "odd+name::2.txt").write_text("z\n")
+    assert LAYOUT.names(tmp_path, "all::8") == ["0", "8", "16"]
+    assert LAYOUT.names(tmp_path, "more+all::8") == ["a", "b", "c", "0", "8", "16"]
+    assert LAYOUT.names(tmp_path, "more::2") == ["a", "c"]
+    assert LAYOUT.names(tmp_path, "odd+name::2") == ["z"]
+    with pytest.raises(DataError, match=r"list 'more\+more::2': a, c listed more than once"):
+        LAYOUT.names(tmp_path, "more+more::2")
+    with pytest.raises(DataError, match=r"list 'none' not found"):
+        LAYOUT.names(tmp_path, "more+none")
+    for wrong in ("more::0", "more::x", "more::-1"):
+        with pytest.raises(DataError, match=f"list '{wrong}' not found"):
+            LAYOUT.names(tmp_path, wrong)

@@ -41,7 +41,8 @@ class ScribbleDataModule(L.LightningDataModule):
             ``../shared/data`` and the working directory.
         layout: Known dataset (acdc, camvid, cityscapes, coco, shapes, voc, ...), ``folder`` for
             your own with a ``dataset.yaml``, or the dotted path of a module with a ``LAYOUT``.
-        train: List of training images; ``all`` is every picture of the dataset, without a list.
+        train: List of training images; ``all`` is every picture of the dataset, without a list;
+            ``LIST::8`` every eighth id of a list, ``ONE+OTHER`` those of both.
         val: List of validation images; null for no validation.
         test: List of test images; null for no test.
         supervision: What training images bring: scribble, mask or tags for all of them, or a file

@@ -1,6 +1,7 @@
 """Where a dataset keeps its files, and what its labels mean."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -149,10 +150,23 @@ class Layout:
     def names(self, root: Path, name: str) -> list[str]:
         """The ids of a list; ``all`` is every picture, unless there is a list of that name.
 
+        ``LIST::8`` is every eighth id of a list, from its first on; ``ONE+OTHER`` has the ids of
+        both.
+
         Raises:
-            DataError: The list is missing or wrong.
+            DataError: The list is missing or wrong, or an id is in both.
         """
-        if name == "all" and not self.has_list(root, name):
+        if self.has_list(root, name):  # also one with these characters in its own name
+            return read_list(self.list_path(root, name))
+        if "+" in name:
+            names = [one for part in name.split("+") for one in self.names(root, part)]
+            if twice := sorted(one for one, count in Counter(names).items() if count > 1):
+                raise DataError(f"list {name!r}: {some(twice)} listed more than once")
+            return names
+        whole, every, step = name.rpartition("::")
+        if every and step.isdecimal() and int(step) > 0:
+            return self.names(root, whole)[:: int(step)]
+        if name == "all":
             folder = root / self.images
             return sorted(
                 {path.stem for path in folder.glob("*") if path.suffix in self.image_suffixes}
