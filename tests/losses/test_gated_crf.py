@@ -98,6 +98,8 @@ def test_a_cell_counts_if_all_of_its_pixels_do() -> None:
 def test_logits_that_do_not_fit_the_image_are_refused() -> None:
     with pytest.raises(ValueError, match="logits of 3x2 do not divide an image of 7x4"):
         gated_crf_loss(torch.zeros(1, 2, 2, 3), torch.zeros(1, 1, 4, 7))
+    with pytest.raises(ValueError, match="3x2 do not divide an image of 9x4 by one whole number"):
+        gated_crf_loss(torch.zeros(1, 2, 2, 3), torch.zeros(1, 1, 4, 9))
 
 
 def test_the_image_gets_no_gradient() -> None:

@@ -1,6 +1,7 @@
 import math
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -132,6 +133,14 @@ def test_weight_and_limit_rise_over_the_run(monkeypatch: pytest.MonkeyPatch) -> 
         make(USTM, ramp_steps=0)
     with pytest.raises(ConfigError, match=r"model\.looks: 7; expected an even number above 0"):
         make(USTM, looks=7)
+
+
+def test_a_ramp_of_a_run_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make(USTM)
+    trainer = SimpleNamespace(estimated_stepping_batches=math.inf)
+    monkeypatch.setattr(USTM, "trainer", trainer)
+    with pytest.raises(ConfigError, match=r"model\.ramp_steps: null is all steps of the run"):
+        task.on_train_start()
 
 
 def test_turns_keep_the_shape() -> None:

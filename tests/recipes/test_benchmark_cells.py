@@ -76,6 +76,10 @@ def test_a_failed_cell_stops_no_other_and_goes_on_later() -> None:
     assert ends["d/full 0"] == "stage 'seed0' failed with exit code 2: no luck"
     assert [end is None for end in ends.values()].count(False) == 2
     assert states() == ["finished", "unfinished", "finished", "finished", "unfinished"]
+    again = train(Commands(**{"d/full": 2}))
+    assert again["d/full 0"] == (
+        "stage 'seed0' failed with exit code 2: no luck; delete runs/d/full/seed0 to train it anew"
+    )
     rest = Commands()
     assert train(rest) == {"d/full 0": None, "d/full 1": None}
     assert all(line.endswith("--resume") for line in rest.lines)

@@ -97,7 +97,9 @@ def test_a_process_killed_at_its_very_start_leaves_nothing_in_the_way(folder: Ru
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     folder.lock.path.write_text(json.dumps({"pid": dead.pid, "host": socket.gethostname()}))
+    (folder.path / f".config.yaml.{dead.pid}.tmp").write_text("seed_every")
     folder.open("new")
+    assert [path.name for path in folder.path.iterdir()] == ["lock"]
 
 
 def test_two_processes_do_not_share_a_folder(folder: RunFolder) -> None:

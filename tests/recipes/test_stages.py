@@ -79,7 +79,7 @@ def test_a_comment_in_a_config_changes_nothing_and_a_value_does(configs: Path) -
 
 @pytest.mark.parametrize("stage", ["teacher", "labels", "student"])
 def test_a_killed_stage_goes_on(configs: Path, stage: str) -> None:
-    with pytest.raises(RunError, match=f"stage '{stage}' failed with exit code 137"):
+    with pytest.raises(RunError, match=f"stage '{stage}' failed with exit code 137 .killed, as"):
         run_recipe(plan(configs), Commands(stops=stage, code=137), print)
     before = states(plan(configs))
     assert before.count("unfinished") == 1

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["remove_unfinished", "whole_file"]
+__all__ = ["is_unfinished", "remove_unfinished", "whole_file"]
 
 
 @contextmanager
@@ -36,6 +36,11 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a file is one that `whole_file` has begun and not put in its place."""
+    return path.name.startswith(".") and path.suffix == ".tmp"
 
 
 def remove_unfinished(folder: Path) -> None:

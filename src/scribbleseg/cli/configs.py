@@ -48,7 +48,8 @@ def find_config(name: str, option: str = "--config") -> Path:
         if candidate.is_file():
             return candidate
     known = sorted(str(p.relative_to(own.parent)) for p in own.rglob("*.yaml"))
-    raise ConfigError(f"{option}: no file {name!r}; the library has {', '.join(known)}")
+    alike = [one for one in known if path.stem and path.stem in Path(one).stem]
+    raise ConfigError(f"{option}: no file {name!r}; the library has {', '.join(alike or known)}")
 
 
 def with_config(command: str, argv: list[str]) -> list[str]:

@@ -69,17 +69,18 @@ def gated_crf_loss(
         the window's area.
 
     Raises:
-        ValueError: The sides of the logits do not divide those of the image.
+        ValueError: The sides of the logits do not divide those of the image by one whole number.
 
     >>> gated_crf_loss(torch.tensor([[[[9.0, -9.0]], [[-9.0, 9.0]]]]), torch.zeros(1, 1, 1, 2))
     tensor(0.9862)
     """
     prob = torch.softmax(at_least_float32(logits), dim=1)
     size = (prob.shape[-2], prob.shape[-1])
-    if any(whole % cells for whole, cells in zip(image.shape[-2:], size, strict=True)):
+    scales = {divmod(whole, cells) for whole, cells in zip(image.shape[-2:], size, strict=True)}
+    if len(scales) > 1 or any(rest for _, rest in scales):
         raise ValueError(
             f"logits of {size[1]}x{size[0]} do not divide an image of "
-            f"{image.shape[-1]}x{image.shape[-2]}; choose sides of which they are a part"
+            f"{image.shape[-1]}x{image.shape[-2]} by one whole number; choose such sides"
         )
     picture = F.adaptive_avg_pool2d(at_least_float32(image.detach()).to(prob.dtype), size)
     listened, listening = (_on_cells(gate, prob) for gate in (source, destination))

@@ -123,9 +123,19 @@ class USTM(SegmentationTask):
         return (0.75 + 0.25 * sigmoid_ramp(self.global_step, self.ramp_length)) * math.log(2)
 
     def on_train_start(self) -> None:
-        """See how long the run is, unless the length of the ramp is given."""
+        """See how long the run is, unless the length of the ramp is given.
+
+        Raises:
+            ConfigError: Neither it nor the run has an end.
+        """
         if self.ramp_steps is None:
-            self.ramp_length = int(self.trainer.estimated_stepping_batches)
+            steps = self.trainer.estimated_stepping_batches
+            if math.isinf(steps):
+                raise ConfigError(
+                    "model.ramp_steps: null is all steps of the run, which has no end; give a "
+                    "number, or trainer.max_steps"
+                )
+            self.ramp_length = int(steps)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Let the teacher follow."""

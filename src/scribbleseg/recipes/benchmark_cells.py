@@ -208,6 +208,7 @@ def train_cell(
     """
     lock = FolderLock(cell.folder)
     codes = [0]
+    resumed = state_of(cell, find_config, ()) == "unfinished"
 
     def noted(words: Sequence[str]) -> int:
         codes.append(run(cell, words))
@@ -228,7 +229,10 @@ def train_cell(
         return "was stopped"
     except (ScribblesegError, OSError) as error:
         reason = str(error).partition(";")[0]
-        return f"{reason}{_last_words(cell.log)}" if codes[-1] else reason
+        if not codes[-1]:
+            return reason
+        anew = f"; delete {cell.folder} to train it anew" if resumed else ""
+        return f"{reason}{_last_words(cell.log)}{anew}"
     return None
 
 

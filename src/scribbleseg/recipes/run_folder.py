@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scribbleseg.annotation.folder_lock import FolderLock
-from scribbleseg.annotation.whole_file import remove_unfinished, whole_file
+from scribbleseg.annotation.whole_file import is_unfinished, remove_unfinished, whole_file
 from scribbleseg.errors import RunError
 
 __all__ = ["COST_FILE", "RunFolder", "write_text"]
@@ -85,9 +85,10 @@ class RunFolder:
                 to resume, or is no run.
         """
         self.lock.check()
-        # A lock alone is what a process leaves that was killed at its very start.
-        lock = self.lock.path
-        occupied = self.path.is_dir() and any(path != lock for path in self.path.iterdir())
+        # A lock and an unfinished file are what a process leaves that was killed at its very start.
+        occupied = self.path.is_dir() and any(
+            path != self.lock.path and not is_unfinished(path) for path in self.path.iterdir()
+        )
         if mode == "new" and occupied:
             state = self.status().get("state", "no status")
             raise RunError(

@@ -24,6 +24,7 @@ from scribbleseg.recipes.recipe import Recipe, Stage
 
 __all__ = ["STAGE_FILE", "Plan", "run_recipe"]
 
+KILLED = 137
 STAGE_FILE = "stage.json"
 """In a stage's folder once it is finished: what it was given and what came out."""
 
@@ -217,10 +218,11 @@ def run_recipe(plan: Plan, run: Runner, say: Callable[[str], None]) -> None:
             )
         if code:
             kept = ", ".join(s.name for s in stages if plan.state(s) == "finished") or "none"
+            how = " (killed, as for lack of memory)" if code == KILLED else ""
             raise RunError(
-                f"stage {stage.name!r} failed with exit code {code}; what it said stands above. "
-                f"Finished stages are kept ({kept}); mend it and give the same command again, or, "
-                f"if its own options change, with --from {stage.name}"
+                f"stage {stage.name!r} failed with exit code {code}{how}; what it said stands "
+                f"above. Finished stages are kept ({kept}); mend it and give the same command "
+                f"again, or, if its own options change, with --from {stage.name}"
             )
         plan.finish(stage, inputs, time.monotonic() - started)
 
