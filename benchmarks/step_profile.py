@@ -1,0 +1,205 @@
+"""What a training step of each method spends outside its networks.
+
+    python benchmarks/step_profile.py            # the small configs on ACDC, which needs the real data
+    python benchmarks/step_profile.py shapes     # the same on the embedded example
+
+A step is everything from one to the next, loading and the optimiser included. The calls of the networks in
+it are noted and afterwards made again on the same inputs, forward and, from gradients of noise, backward:
+that is their share. Medians over the steps, in CPU time of one thread.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import cv2
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_map
+
+from scribbleseg.cli.configs import with_config
+from scribbleseg.cli.train import TrainingCLI
+from scribbleseg.data.layout import find_root
+
+WARM_UP = 12
+STEPS = 13
+NETWORKS = ("net", "pseudo_net", "auxiliary", "teacher")
+ENTRIES = (
+    "forward",
+    "encode",
+    "decode",
+    "split",
+    "with_semantic_map",
+    "with_annotation",
+    "tokens",
+    "classify",
+    "segment",
+)
+"""How methods call a network; only the outermost call counts."""
+
+OPTIONS = {
+    # Stages that would begin later.
+    "pfa": ["--model.prototype_start", "4"],
+    "blpseg": ["--model.pseudo_start", "4"],
+    # Any label maps will do.
+    "cdsp": ["--data.pseudo_labels", "SegmentationClass"],
+    "self_training": ["--data.pseudo_labels", "SegmentationClass"],
+}
+METHODS = (
+    "full_supervision",
+    "partial_ce",
+    "entropy_minimisation",
+    "total_variation",
+    "mumford_shah",
+    "gated_crf",
+    "tree_energy",
+    "dmpls",
+    "ustm",
+    "self_training",
+    "cdsp",
+    "toco",
+    "lpl",
+    "pfa",
+    "blpseg",
+)
+CONFIGS = {
+    "acdc": {name: f"acdc/{name}_small.yaml" for name in METHODS},
+    "shapes": {name: f"shapes/{name}.yaml" for name in METHODS}
+    | {"lpl": "shapes/lpl_stage1.yaml", "entropy_minimisation": "shapes/partial_ce.yaml"},
+}
+
+
+def main() -> None:
+    """Measure, and print a Markdown table."""
+    dataset = sys.argv[1] if len(sys.argv) > 1 else "acdc"
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    print("| method | step, ms | networks, ms | elsewhere | loading |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, config in CONFIGS[dataset].items():
+        found = profile(config, OPTIONS.get(name, []))
+        rest = 1 - found.networks / found.step
+        print(
+            f"| {name} | {found.step:.0f} | {found.networks:.0f} | {rest:.0%} | "
+            f"{found.loading / found.step:.0%} |",
+            flush=True,
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """Milliseconds of a step.
+
+    Args:
+        step: All of it.
+        networks: Forward and backward of its networks.
+        loading: Waiting for the batch.
+    """
+
+    step: float
+    networks: float
+    loading: float
+
+
+def profile(config: str, options: list[str]) -> Found:
+    """Train a few steps of a config."""
+    words = ["--config", config, *options, "--data.num_workers", "0", "--data.val", "null"]
+    words += ["--trainer.max_steps", str(WARM_UP + STEPS), "--trainer.logger", "false"]
+    words += ["--trainer.enable_checkpointing", "false", "--trainer.enable_progress_bar", "false"]
+    cli = TrainingCLI("fit", with_config("fit", words))
+    clock = StepClock()
+    cli.trainer.callbacks.append(clock)
+    cli.trainer.fit(cli.model, cli.datamodule)
+    return clock.found()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a network."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    with_gradient: bool
+
+
+class StepClock(L.Callback):
+    """Times steps, and the same calls of the networks alone."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.inside = False
+        self.started = 0.0
+        self.taken: list[tuple[float, float, float]] = []
+        self.loaded = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen to the networks."""
+        for network in NETWORKS:
+            module = getattr(pl_module, network, None)
+            for entry in ENTRIES if isinstance(module, nn.Module) else ():
+                if hasattr(module, entry):
+                    setattr(module, entry, partial(self.noted, getattr(module, entry)))
+        self.started = time.process_time()
+
+    def noted(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call it, and remember the call unless it is part of another."""
+        if self.inside:
+            return function(*arguments)
+        self.inside = True
+        inputs = tree_map(_detached, arguments)
+        self.calls.append(Call(function, inputs, torch.is_grad_enabled()))
+        try:
+            result = function(*arguments)
+        finally:
+            self.inside = False
+        if type(result) is tuple:  # the rest of a network that was split is a function
+            return tuple(partial(self.noted, one) if callable(one) else one for one in result)
+        return result
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        """The batch is there."""
+        self.loaded = time.process_time()
+        self.calls.clear()
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Time the networks' calls; they are no part of the next step."""
+        ended = time.process_time()
+        calls, self.inside = list(self.calls), True
+        began = time.process_time()
+        for call in calls:
+            again(call)
+        networks = time.process_time() - began
+        self.inside = False
+        self.taken.append((ended - self.started, networks, self.loaded - self.started))
+        self.started = time.process_time()
+
+    def found(self) -> Found:
+        """Medians."""
+        columns = zip(*self.taken[WARM_UP:], strict=True)
+        return Found(*(1000 * statistics.median(column) for column in columns))
+
+
+def again(call: Call) -> None:
+    """Forward, and backward where it had one."""
+    with torch.set_grad_enabled(call.with_gradient):
+        result = call.function(*call.arguments)
+    outputs = [
+        one for one in tree_flatten(result)[0] if isinstance(one, Tensor) and one.requires_grad
+    ]
+    if outputs:
+        torch.autograd.backward(outputs, [torch.randn_like(one) for one in outputs])
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().requires_grad_(value.requires_grad)
+    return value
+
+
+if __name__ == "__main__":
+    main()
