@@ -1,11 +1,12 @@
 """What a training step of each method spends outside its networks.
 
-    python benchmarks/step_profile.py            # the small configs on ACDC, which needs the real data
+    python benchmarks/step_profile.py            # the small configs on ACDC; needs the real data
     python benchmarks/step_profile.py shapes     # the same on the embedded example
+    python benchmarks/step_profile.py acdc pfa blpseg
 
-A step is everything from one to the next, loading and the optimiser included. The calls of the networks in
-it are noted and afterwards made again on the same inputs, forward and, from gradients of noise, backward:
-that is their share. Medians over the steps, in CPU time of one thread.
+A step is everything from one to the next, loading and the optimiser included. The calls of the
+networks in it are noted and afterwards made again on the same inputs, forward and, from gradients
+of noise, backward: that is their share. Medians over the steps, in CPU time of one thread.
 """
 
 import statistics
@@ -24,7 +25,6 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from scribbleseg.cli.configs import with_config
 from scribbleseg.cli.train import TrainingCLI
-from scribbleseg.data.layout import find_root
 
 WARM_UP = 12
 STEPS = 13
@@ -47,9 +47,10 @@ OPTIONS = {
     "pfa": ["--model.prototype_start", "4"],
     "blpseg": ["--model.pseudo_start", "4"],
     # Any label maps will do.
-    "cdsp": ["--data.pseudo_labels", "SegmentationClass"],
-    "self_training": ["--data.pseudo_labels", "SegmentationClass"],
+    "cdsp": ["--data.pseudo_labels", "{masks}"],
+    "self_training": ["--data.pseudo_labels", "{masks}"],
 }
+MASKS = {"acdc": "SegmentationClass", "shapes": "masks"}
 METHODS = (
     "full_supervision",
     "partial_ce",
@@ -69,20 +70,24 @@ METHODS = (
 )
 CONFIGS = {
     "acdc": {name: f"acdc/{name}_small.yaml" for name in METHODS},
-    "shapes": {name: f"shapes/{name}.yaml" for name in METHODS}
-    | {"lpl": "shapes/lpl_stage1.yaml", "entropy_minimisation": "shapes/partial_ce.yaml"},
+    "shapes": {
+        name: f"shapes/{name}{'_stage1' if name == 'lpl' else ''}.yaml"
+        for name in METHODS
+        if name != "entropy_minimisation"
+    },
 }
 
 
 def main() -> None:
     """Measure, and print a Markdown table."""
-    dataset = sys.argv[1] if len(sys.argv) > 1 else "acdc"
+    dataset, *methods = sys.argv[1:] or ["acdc"]
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     print("| method | step, ms | networks, ms | elsewhere | loading |")
     print("| --- | --- | --- | --- | --- |")
-    for name, config in CONFIGS[dataset].items():
-        found = profile(config, OPTIONS.get(name, []))
+    for name in methods or CONFIGS[dataset]:
+        options = [word.format(masks=MASKS[dataset]) for word in OPTIONS.get(name, [])]
+        found = profile(CONFIGS[dataset][name], options)
         rest = 1 - found.networks / found.step
         print(
             f"| {name} | {found.step:.0f} | {found.networks:.0f} | {rest:.0%} | "

@@ -12,8 +12,7 @@ from tests.e2e.test_train import write_config
 from scribbleseg.cli.main import main
 from scribbleseg.methods import PartialCrossEntropy
 from scribbleseg.recipes import run_cost
-from scribbleseg.recipes.run_cost import RunCost, peak_memory, write_cost
-from scribbleseg.recipes.run_folder import RunFolder
+from scribbleseg.recipes.run_cost import RunCost, peak_memory
 
 
 def cost(run: Path) -> dict[str, Any]:
@@ -52,12 +51,18 @@ def test_a_stopped_run_adds_up(
     assert found["labelled_share"] == labelled
 
 
-def test_images_without_labels_count_as_unlabelled(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    training = {"images": 8, "labelled_images": 2, "labelled_fraction": 0.5}
-    folder.write_environment({"training": training})
-    write_cost(folder, RunCost(), 1)
-    assert cost(tmp_path)["labelled_share"] == 0.125
+@pytest.mark.parametrize("others", [["tags", "--data.tags", "mask"], ["leave_out"]])
+def test_images_without_labels_count_as_unlabelled(
+    drawn: Path, tmp_path: Path, others: list[str]
+) -> None:
+    shares = []
+    for options in ([], ["--data.labelled", "train::2", "--data.unlabelled", *others]):
+        run = tmp_path / f"run{len(options)}"
+        line = ["fit", "--config", write_config(tmp_path, drawn), "--model", "EntropyMinimisation"]
+        line += ["--run", str(run), "--trainer.max_steps", "1", "--data.test", "null"]
+        assert main([*line, *options]) == 0
+        shares.append(cost(run)["labelled_share"])
+    assert 0.4 < shares[1] / shares[0] < 0.6
 
 
 def test_hand_values(monkeypatch: pytest.MonkeyPatch) -> None:

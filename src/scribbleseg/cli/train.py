@@ -295,7 +295,7 @@ class TrainingCLI(LightningCLI):
     def _open_run(self, mode: Mode) -> None:
         self.run_folder.open(mode)
         config_hash = self.run_folder.write_config(self._experiment())
-        audit = self.datamodule.check_training()
+        audit, listed = self.datamodule.check_training(), self.datamodule.names("train")
         facts = {
             "seed": self.config.seed_everything,
             "device": str(self.trainer.strategy.root_device),
@@ -307,8 +307,9 @@ class TrainingCLI(LightningCLI):
             "training": {
                 "images": len(self.datamodule.train_dataset()),
                 "supervision": sorted(self.datamodule.train_supervision),
-                "labelled_images": audit.images,
                 "labelled_fraction": audit.labelled_fraction,
+                # Of all that might have been labelled, also of images that are left out.
+                "labelled_share": audit.labelled_fraction * audit.images / len(listed),
             },
         }
         self.run_folder.write_environment(facts)

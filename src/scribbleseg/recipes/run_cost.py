@@ -108,16 +108,15 @@ def peak_memory(device: torch.device) -> float:
 
 
 def write_cost(folder: RunFolder, cost: RunCost, steps: int) -> None:
-    """Store ``cost.json``, with the share of the training images' pixels that have a label.
+    """Store ``cost.json``, with the share of the training list's pixels that have a label.
 
-    Images that bring tags alone count as unlabelled.
+    Images that bring tags alone, and those that are left out, count as unlabelled.
 
     Args:
         folder: The run; its ``environment.json`` is written.
         cost: What was measured.
         steps: Optimiser steps of the weights.
     """
-    training = folder.environment()["training"]
-    labelled = training["labelled_fraction"] * training["labelled_images"] / training["images"]
+    labelled = folder.environment()["training"]["labelled_share"]
     content = {**cost.facts(steps), "labelled_share": labelled}
     write_text(folder.path / COST_FILE, json.dumps(content, indent=2) + "\n")
