@@ -125,9 +125,15 @@ def profile(config: str, options: list[str]) -> Found:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a network."""
+    """One call of a network, or of a function that a network's call has returned.
 
-    function: Callable[..., Any]
+    Args:
+        function: The function; of a returned one the call that returned it, and which it is.
+        arguments: Its arguments, cut from what has made them.
+        with_gradient: Whether gradients were wanted.
+    """
+
+    function: Callable[..., Any] | tuple[int, int]
     arguments: tuple[Any, ...]
     with_gradient: bool
 
@@ -148,22 +154,32 @@ class StepClock(L.Callback):
             module = getattr(pl_module, network, None)
             for entry in ENTRIES if isinstance(module, nn.Module) else ():
                 if hasattr(module, entry):
-                    setattr(module, entry, partial(self.noted, getattr(module, entry)))
+                    function = getattr(module, entry)
+                    setattr(module, entry, partial(self.noted, function, function))
         self.started = time.process_time()
 
-    def noted(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def noted(
+        self,
+        function: Callable[..., Any],
+        name: Callable[..., Any] | tuple[int, int],
+        *arguments: Any,
+    ) -> Any:
         """Call it, and remember the call unless it is part of another."""
         if self.inside:
             return function(*arguments)
         self.inside = True
+        number = len(self.calls)
         inputs = tree_map(_detached, arguments)
-        self.calls.append(Call(function, inputs, torch.is_grad_enabled()))
+        self.calls.append(Call(name, inputs, torch.is_grad_enabled()))
         try:
             result = function(*arguments)
         finally:
             self.inside = False
         if type(result) is tuple:  # the rest of a network that was split is a function
-            return tuple(partial(self.noted, one) if callable(one) else one for one in result)
+            return tuple(
+                partial(self.noted, one, (number, place)) if callable(one) else one
+                for place, one in enumerate(result)
+            )
         return result
 
     def on_train_batch_start(self, *args: Any) -> None:
@@ -176,8 +192,7 @@ class StepClock(L.Callback):
         ended = time.process_time()
         calls, self.inside = list(self.calls), True
         began = time.process_time()
-        for call in calls:
-            again(call)
+        again(calls)
         networks = time.process_time() - began
         self.inside = False
         self.taken.append((ended - self.started, networks, self.loaded - self.started))
@@ -189,15 +204,20 @@ class StepClock(L.Callback):
         return Found(*(1000 * statistics.median(column) for column in columns))
 
 
-def again(call: Call) -> None:
-    """Forward, and backward where it had one."""
-    with torch.set_grad_enabled(call.with_gradient):
-        result = call.function(*call.arguments)
+def again(calls: list[Call]) -> None:
+    """All of them forward, and those that had a gradient backward."""
+    results: list[Any] = []
+    for call in calls:
+        function = call.function
+        if isinstance(function, tuple):
+            number, place = function
+            function = results[number][place]
+        with torch.set_grad_enabled(call.with_gradient):
+            results.append(function(*call.arguments))
     outputs = [
-        one for one in tree_flatten(result)[0] if isinstance(one, Tensor) and one.requires_grad
+        one for one in tree_flatten(results)[0] if isinstance(one, Tensor) and one.requires_grad
     ]
-    if outputs:
-        torch.autograd.backward(outputs, [torch.randn_like(one) for one in outputs])
+    torch.autograd.backward(outputs, [torch.randn_like(one) for one in outputs])
 
 
 def _detached(value: Any) -> Any:
