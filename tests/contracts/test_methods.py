@@ -230,3 +230,24 @@ def test_mixed_precision_is_close(method: Any, drawn: Path) -> None:
         half, _ = make(method).training_loss(batch)
     for name, term in exact.items():
         torch.testing.assert_close(half[name].float(), term, rtol=0.05, atol=0.02)
+
+
+@every_method
+def test_weights_in_half_precision_train_and_predict(method: Any, drawn: Path) -> None:
+    trainer = L.Trainer(
+        max_steps=2,
+        limit_val_batches=1,
+        num_sanity_val_steps=0,
+        accelerator="cpu",
+        precision="bf16-true",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    task = make(method)
+    trainer.fit(task, data_for(method, drawn))
+    assert {weight.dtype for weight in task.net.parameters()} == {torch.bfloat16}
+    assert all(weight.isfinite().all() for weight in task.net.parameters())
+    assert trainer.validate(task, data_for(method, drawn), verbose=False)[0]["val/miou"] > 0

@@ -380,6 +380,8 @@ class ScribbleDataModule(L.LightningDataModule):
         if "size" in batch:
             return batch
         pictures = {key: self.normalise(batch[key]) for key in ("image", *VIEWS) if key in batch}
+        if self.trainer is not None:  # integers when Lightning chose the precision
+            pictures = self.trainer.precision_plugin.convert_input(pictures)
         return {**batch, **pictures}
 
     def _loader(

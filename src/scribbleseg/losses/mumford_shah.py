@@ -28,7 +28,7 @@ def mumford_shah(logits: Tensor, image: Tensor, valid: Tensor | None = None) -> 
     tensor(2.)
     """
     prob = torch.softmax(at_least_float32(logits), dim=1)
-    return variance_inside(prob, image, valid) + outline_length(prob, valid)
+    return variance_inside(prob, at_least_float32(image), valid) + outline_length(prob, valid)
 
 
 def mumford_shah_wsl4mis(logits: Tensor, image: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -52,7 +52,7 @@ def mumford_shah_wsl4mis(logits: Tensor, image: Tensor, valid: Tensor | None = N
     tensor(2.5000)
     """
     prob = torch.softmax(at_least_float32(logits), dim=1)
-    return variance_inside(image, prob, valid) + outline_length(prob, valid)
+    return variance_inside(at_least_float32(image), prob, valid) + outline_length(prob, valid)
 
 
 def variance_inside(weight: Tensor, value: Tensor, valid: Tensor | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import lightning as L
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from scribbleseg.data.sample import Batch, EvaluationBatch
@@ -19,6 +20,7 @@ from scribbleseg.errors import ConfigError
 from scribbleseg.evaluation.confusion import Scores, confusion_matrix
 from scribbleseg.inference import PROTOCOLS, Decision, Inference, Protocol, predict
 from scribbleseg.losses import far_background_loss, partial_cross_entropy
+from scribbleseg.losses.precision import at_least_float32
 from scribbleseg.methods.optimization import Optimization
 from scribbleseg.networks.factory import NetworkFactory
 
@@ -167,6 +169,11 @@ class SegmentationTask(L.LightningModule, ABC):
         average = get_ema_multi_avg_fn(self.ema_decay)  # type: ignore[no-untyped-call]
         return [WeightAveraging(multi_avg_fn=average)]
 
+    @property
+    def predicting(self) -> nn.Module:
+        """The network that predicts."""
+        return self.net
+
     def decide(self, batch: EvaluationBatch, *, confidence: bool = False) -> list[Decision]:
         """What is decided for each picture of a batch, at the picture's size, on the host."""
         how = self.inference
@@ -174,7 +181,7 @@ class SegmentationTask(L.LightningModule, ABC):
             # Validation between training steps has no time for more than one look.
             how = replace(how, scales=(1.0,), flip=False, refine="none")
         return predict(
-            self.net,
+            partial(_logits, self.predicting),
             batch["image"],
             batch["size"],
             batch["normalise"],
@@ -243,3 +250,10 @@ class SegmentationTask(L.LightningModule, ABC):
     def predict_step(self, batch: EvaluationBatch, batch_idx: int) -> dict[str, list[Decision]]:
         """Label images, with confidence if a writer wants it."""
         return {"decisions": self.decide(batch, confidence=self.wants_confidence)}
+
+
+def _logits(net: nn.Module, image: Tensor) -> Tensor:
+    """What a network of any precision says, in float32 at least."""
+    weight = next(net.parameters(), image)
+    logits: Tensor = net(image.to(weight.dtype))
+    return at_least_float32(logits)

@@ -34,9 +34,8 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
-from scribbleseg.data.sample import Batch, EvaluationBatch
+from scribbleseg.data.sample import Batch
 from scribbleseg.errors import ConfigError
-from scribbleseg.inference import Decision, predict
 from scribbleseg.losses import class_aware_cross_entropy, class_aware_label, image_level_loss
 from scribbleseg.methods.base import NetworkFactory, SegmentationTask, Terms
 from scribbleseg.methods.optimization import Schedule
@@ -207,20 +206,11 @@ class LPL(SegmentationTask):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def decide(self, batch: EvaluationBatch, *, confidence: bool = False) -> list[Decision]:
-        """What is decided for each picture, by the network that is asked for."""
+    @property
+    def predicting(self) -> nn.Module:
+        """The network that is asked for; between training steps HybridNet, which is exported."""
         fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
-        if self.prediction == "hybrid" or fitting:
-            return super().decide(batch, confidence=confidence)
-        return predict(
-            self.pseudo_net,
-            batch["image"],
-            batch["size"],
-            batch["normalise"],
-            self.inference,
-            tags=batch.get("tags"),
-            confidence=confidence,
-        )
+        return self.net if self.prediction == "hybrid" or fitting else self.pseudo_net
 
     def label_settings(self) -> dict[str, Any]:
         """With the network that is shown."""

@@ -43,7 +43,7 @@ class FeatureAugmentation(nn.Module):
             ``(B, D, h, w)``, 0 or above.
         """
         pixels = features.flatten(2).mT
-        query, key = self.of_feature(pixels), self.of_prototype(prototypes)
+        query, key = self.of_feature(pixels), self.of_prototype(prototypes.to(pixels.dtype))
         score = (query @ key.mT).masked_fill(present.unsqueeze(1) <= 0, -torch.inf)
         seen = score.softmax(dim=-1).to(key.dtype) @ key
         found = torch.relu(self.fusion(torch.cat([seen, query], dim=-1)))
