@@ -233,13 +233,16 @@ def test_mixed_precision_is_close(method: Any, drawn: Path) -> None:
 
 
 @every_method
-def test_weights_in_half_precision_train_and_predict(method: Any, drawn: Path) -> None:
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_weights_of_other_precision_train_and_predict(
+    method: Any, precision: Any, drawn: Path
+) -> None:
     trainer = L.Trainer(
         max_steps=2,
         limit_val_batches=1,
         num_sanity_val_steps=0,
         accelerator="cpu",
-        precision="bf16-true",
+        precision=precision,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -248,6 +251,12 @@ def test_weights_in_half_precision_train_and_predict(method: Any, drawn: Path) -
     )
     task = make(method)
     trainer.fit(task, data_for(method, drawn))
-    assert {weight.dtype for weight in task.net.parameters()} == {torch.bfloat16}
+    dtype = torch.bfloat16 if precision == "bf16-true" else torch.float64
+    assert {weight.dtype for weight in task.net.parameters()} == {dtype}
     assert all(weight.isfinite().all() for weight in task.net.parameters())
-    assert trainer.validate(task, data_for(method, drawn), verbose=False)[0]["val/miou"] > 0
+    assert trainer.callback_metrics["val/miou"] > 0
+    task.wants_confidence = True
+    data = data_for(method, drawn, evaluation_tags="scribble")
+    predicted = trainer.predict(task, data)
+    assert predicted
+    assert all(len(batch["decisions"]) == 1 for batch in predicted)

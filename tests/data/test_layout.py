@@ -55,7 +55,9 @@ def test_missing_files_are_counted(tmp_path: Path) -> None:
         LAYOUT.records(tmp_path, names, "scribble")
     with pytest.raises(DataError, match=r"images: no picture \(\.jpg, \.png\) for x"):
         LAYOUT.records(tmp_path, ["x"], "scribble")
-    with pytest.raises(DataError, match=r"no supervision declared for a"):
+    with pytest.raises(
+        DataError, match=r"^supervision: no supervision declared for a; .*mask.scribble.tags"
+    ):
         LAYOUT.records(tmp_path, ["a"], {"b": "mask"})
     with pytest.raises(DataError, match=r"no such folder"):
         LAYOUT.records(tmp_path / "nowhere", ["a"], "scribble")
@@ -136,5 +138,8 @@ def test_every_eighth_id_and_two_lists_joined(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"list 'none' not found"):
         LAYOUT.names(tmp_path, "more+none")
     for wrong in ("more::0", "more::x", "more::-1"):
-        with pytest.raises(DataError, match=f"list '{wrong}' not found"):
+        with pytest.raises(DataError, match=f"list '{wrong}': expected LIST::N with a whole"):
             LAYOUT.names(tmp_path, wrong)
+    (tmp_path / "c++").mkdir()
+    (tmp_path / "c++/mine.txt").write_text("m\nn\no\n")
+    assert LAYOUT.names(tmp_path, f"{tmp_path}/c++/mine.txt::2") == ["m", "o"]

@@ -78,8 +78,12 @@ def test_a_failed_cell_stops_no_other_and_goes_on_later() -> None:
     assert states() == ["finished", "unfinished", "finished", "finished", "unfinished"]
     again = train(Commands(**{"d/full": 2}))
     assert again["d/full 0"] == (
-        "stage 'seed0' failed with exit code 2: no luck; delete runs/d/full/seed0 to train it anew"
+        "stage 'seed0' failed with exit code 2: no luck; if its settings have changed since it "
+        "began, delete runs/d/full/seed0"
     )
+    killed = train(Commands(**{"d/full": 137}))
+    assert killed["d/full 0"].startswith("stage 'seed0' failed with exit code 137 (killed")
+    assert "delete" not in killed["d/full 0"]
     rest = Commands()
     assert train(rest) == {"d/full 0": None, "d/full 1": None}
     assert all(line.endswith("--resume") for line in rest.lines)

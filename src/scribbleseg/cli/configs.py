@@ -49,7 +49,8 @@ def find_config(name: str, option: str = "--config") -> Path:
             return candidate
     known = sorted(str(p.relative_to(own.parent)) for p in own.rglob("*.yaml"))
     alike = [one for one in known if path.stem and path.stem in Path(one).stem]
-    raise ConfigError(f"{option}: no file {name!r}; the library has {', '.join(alike or known)}")
+    has = f"among others {', '.join(alike)}" if alike else ", ".join(known)
+    raise ConfigError(f"{option}: no file {name!r}; the library has {has}")
 
 
 def with_config(command: str, argv: list[str]) -> list[str]:

@@ -22,7 +22,7 @@ from scribbleseg.data.normalisation import normalisation_of
 from scribbleseg.data.pseudo_labels import find_pseudo_label_folder, with_pseudo_labels
 from scribbleseg.data.sample import Batch, EvaluationBatch, EvaluationSample, Sample
 from scribbleseg.data.sampler import EpochSampler
-from scribbleseg.data.supervision import Unlabelled, find_supervision, training_kinds
+from scribbleseg.data.supervision import Unlabelled, training_kinds
 from scribbleseg.data.tags import MASK, TagSource, tags_from, training_tags, with_tags
 from scribbleseg.data.training_labels import audit_training_labels, read_labels
 from scribbleseg.data.views import VIEWS, Views
@@ -226,12 +226,13 @@ class ScribbleDataModule(L.LightningDataModule):
         """What each training image brings, by id; no file of theirs is looked for.
 
         Raises:
-            ConfigError: As `find_supervision` and `training_kinds`.
+            ConfigError: As `training_kinds`.
             DataError: A list is missing or wrong, or an image is of no kind.
         """
         return training_kinds(
             self.names("train"),
-            find_supervision(self.supervision, self.root),
+            self.supervision,
+            self.root,
             self.layout.names(self.root, self.labelled) if self.labelled else None,
             self.labelled_first,
             self.unlabelled,
@@ -380,15 +381,14 @@ class ScribbleDataModule(L.LightningDataModule):
         if "size" in batch:
             return batch
         pictures = {key: self.normalise(batch[key]) for key in ("image", *VIEWS) if key in batch}
-        if self.trainer is not None:  # integers when Lightning chose the precision
-            pictures = self.trainer.precision_plugin.convert_input(pictures)
-        return {**batch, **pictures}
+        if self.trainer is None:
+            return {**batch, **pictures}
+        return {**batch, **self.trainer.precision_plugin.convert_input(pictures)}
 
     def _loader(
         self, dataset: EvaluationDataset, *, batch_size: int
     ) -> DataLoader[EvaluationSample]:
-        processes = self._process()
-        return evaluation_loader(dataset, batch_size, self.num_workers, *processes)
+        return evaluation_loader(dataset, batch_size, self.num_workers, *self._process())
 
     def _process(self) -> tuple[int, int]:
         return (

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from scribbleseg.annotation.id_list import read_list, some
 from scribbleseg.annotation.image_file import IMAGE_SUFFIXES, ImageMode, count_pages
@@ -58,13 +58,16 @@ class Record:
 
 
 def kinds_of(
-    names: Sequence[str], supervision: Mapping[str, Supervision] | Supervision
+    names: Sequence[str],
+    supervision: Mapping[str, Supervision] | Supervision,
+    source: str = "supervision",
 ) -> dict[str, Supervision]:
     """What each image brings, by id.
 
     Args:
         names: Ids of the images.
         supervision: One kind for all of them, or the kind of each.
+        source: Where that is said, for the message.
 
     Raises:
         DataError: An image is of no kind.
@@ -74,8 +77,8 @@ def kinds_of(
     undeclared = [name for name in names if name not in supervision]
     if undeclared:
         raise DataError(
-            f"no supervision declared for {some(undeclared)}; add lines '<id><tab>"
-            "mask|scribble|tags'"
+            f"{source}: no supervision declared for {some(undeclared)}; add lines '<id><tab>"
+            f"{'|'.join(get_args(Supervision))}'"
         )
     return {name: supervision[name] for name in names}
 
@@ -158,14 +161,19 @@ class Layout:
         """
         if self.has_list(root, name):  # also one with these characters in its own name
             return read_list(self.list_path(root, name))
+        whole, every, step = name.rpartition("::")
+        if every and (self.has_list(root, whole) or "+" not in name):
+            if not step.isdecimal() or int(step) < 1:
+                raise DataError(f"list {name!r}: expected LIST::N with a whole number N above 0")
+            return self.names(root, whole)[:: int(step)]
         if "+" in name:
             names = [one for part in name.split("+") for one in self.names(root, part)]
             if twice := sorted(one for one, count in Counter(names).items() if count > 1):
-                raise DataError(f"list {name!r}: {some(twice)} listed more than once")
+                raise DataError(
+                    f"list {name!r}: {some(twice)} listed more than once; join lists that have no "
+                    "id in common"
+                )
             return names
-        whole, every, step = name.rpartition("::")
-        if every and step.isdecimal() and int(step) > 0:
-            return self.names(root, whole)[:: int(step)]
         if name == "all":
             folder = root / self.images
             return sorted(

@@ -61,7 +61,8 @@ def find_supervision(setting: str, root: Path) -> dict[str, Supervision] | Super
 
 def training_kinds(
     names: Sequence[str],
-    supervision: Mapping[str, Supervision] | Supervision,
+    setting: str,
+    root: Path,
     labelled: Sequence[str] | None = None,
     first: int | None = None,
     unlabelled: Unlabelled = "tags",
@@ -70,15 +71,18 @@ def training_kinds(
 
     Args:
         names: All training images.
-        supervision: One kind for all of them, or the kind of each.
+        setting: As in `find_supervision`.
+        root: As in `find_supervision`.
         labelled: Those that bring it; None for all of them.
         first: As in `split_labelled`.
         unlabelled: As in `split_labelled`.
 
     Raises:
-        ConfigError: As `split_labelled`; or none is left out, though they should be.
-        DataError: As `split_labelled`; or an image is of no kind.
+        ConfigError: As `find_supervision` and `split_labelled`; or none is left out, though they
+            should be.
+        DataError: The same; or an image is of no kind.
     """
+    supervision = find_supervision(setting, root)
     if labelled is not None or first is not None:
         return split_labelled(
             names, names if labelled is None else labelled, supervision, first, unlabelled
@@ -88,7 +92,7 @@ def training_kinds(
             "data.unlabelled: leave_out, but all training images are labelled; set data.labelled "
             "or data.labelled_first"
         )
-    return kinds_of(names, supervision)
+    return kinds_of(names, supervision, setting)
 
 
 def split_labelled(

@@ -24,7 +24,7 @@ from scribbleseg.losses.precision import at_least_float32
 from scribbleseg.methods.optimization import Optimization
 from scribbleseg.networks.factory import NetworkFactory
 
-__all__ = ["IDENTITY", "NetworkFactory", "SegmentationTask", "Terms"]
+__all__ = ["IDENTITY", "NetworkFactory", "SegmentationTask", "Terms", "in_precision"]
 
 IDENTITY = "scribbleseg"
 """Key of a checkpoint under which `SegmentationTask.identity` is stored."""
@@ -181,7 +181,7 @@ class SegmentationTask(L.LightningModule, ABC):
             # Validation between training steps has no time for more than one look.
             how = replace(how, scales=(1.0,), flip=False, refine="none")
         return predict(
-            partial(_logits, self.predicting),
+            partial(in_precision, self.predicting),
             batch["image"],
             batch["size"],
             batch["normalise"],
@@ -252,8 +252,15 @@ class SegmentationTask(L.LightningModule, ABC):
         return {"decisions": self.decide(batch, confidence=self.wants_confidence)}
 
 
-def _logits(net: nn.Module, image: Tensor) -> Tensor:
-    """What a network of any precision says, in float32 at least."""
-    weight = next(net.parameters(), image)
-    logits: Tensor = net(image.to(weight.dtype))
+def in_precision(net: nn.Module, image: Tensor) -> Tensor:
+    """What a network of any precision says to a picture, in float32 at least.
+
+    Args:
+        net: The network.
+        image: ``(B, C, H, W)`` float, normalised.
+
+    Returns:
+        ``(B, K, H, W)`` logits.
+    """
+    logits: Tensor = net(image.to(next(net.parameters(), image).dtype))
     return at_least_float32(logits)

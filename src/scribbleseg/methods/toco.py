@@ -58,6 +58,7 @@ from scribbleseg.losses import (
     partial_cross_entropy,
     patch_token_contrast,
 )
+from scribbleseg.losses.precision import at_least_float32
 from scribbleseg.methods.base import SegmentationTask, Terms
 from scribbleseg.networks import ToCoViT
 from scribbleseg.networks.projection_head import ProjectionHead
@@ -279,7 +280,7 @@ class ToCo(SegmentationTask):
         assert isinstance(self.net, ToCoViT)
         return {
             "decisions": cam_decisions(
-                self.net.activation_maps,
+                self._activation_maps,
                 batch["image"],
                 batch["size"],
                 batch["normalise"],
@@ -288,6 +289,12 @@ class ToCo(SegmentationTask):
                 stride=self.net.stride,
             )
         }
+
+    def _activation_maps(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a network of any precision, in float32 at least."""
+        assert isinstance(self.net, ToCoViT)
+        maps = self.net.activation_maps(image.to(self.dtype))
+        return at_least_float32(maps[0]), at_least_float32(maps[1])
 
 
 def uncertain_crops(

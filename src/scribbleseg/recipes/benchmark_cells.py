@@ -20,6 +20,9 @@ from scribbleseg.recipes.training_images import training_images
 __all__ = ["Cell", "State", "cells_of", "changes_of", "state_of", "train_cell"]
 
 FindConfig = Callable[[str], Path]
+MENDABLE = 2
+"""Exit code of a command that says what a user can mend."""
+
 State = Literal["finished", "in the table", "changed", "unfinished", "to do"]
 
 
@@ -208,7 +211,8 @@ def train_cell(
     """
     lock = FolderLock(cell.folder)
     codes = [0]
-    resumed = state_of(cell, find_config, ()) == "unfinished"
+    plan = Plan(cell.recipe, find_config)
+    begun = [stage for stage in cell.recipe.stages if plan.state(stage) == "unfinished"]
 
     def noted(words: Sequence[str]) -> int:
         codes.append(run(cell, words))
@@ -231,8 +235,11 @@ def train_cell(
         reason = str(error).partition(";")[0]
         if not codes[-1]:
             return reason
-        anew = f"; delete {cell.folder} to train it anew" if resumed else ""
-        return f"{reason}{_last_words(cell.log)}{anew}"
+        advice = ""
+        if begun and codes[-1] == MENDABLE:
+            folder = cell.recipe.stage_folder(begun[0].name)
+            advice = f"; if its settings have changed since it began, delete {folder}"
+        return f"{reason}{_last_words(cell.log)}{advice}"
     return None
 
 

@@ -110,7 +110,8 @@ def peak_memory(device: torch.device) -> float:
 def write_cost(folder: RunFolder, cost: RunCost, steps: int) -> None:
     """Store ``cost.json``, with the share of the training list's pixels that have a label.
 
-    Images that bring tags alone, and those that are left out, count as unlabelled.
+    Images that bring tags alone, and those that are left out, count as unlabelled, and as large as
+    the others.
 
     Args:
         folder: The run; its ``environment.json`` is written.

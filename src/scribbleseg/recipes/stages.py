@@ -25,6 +25,8 @@ from scribbleseg.recipes.recipe import Recipe, Stage
 __all__ = ["STAGE_FILE", "Plan", "run_recipe"]
 
 KILLED = 137
+"""128 + SIGKILL, which a system that is short of memory sends."""
+
 STAGE_FILE = "stage.json"
 """In a stage's folder once it is finished: what it was given and what came out."""
 
