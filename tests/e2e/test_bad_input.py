@@ -5,7 +5,8 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tests.networks.test_weights import Payload
 
 from scribbleseg.annotation import read_label, write_label
 from scribbleseg.cli.main import main
+from scribbleseg.cli.plain_words import in_plain_words
 from scribbleseg.data import ScribbleDataset
 from scribbleseg.data.transforms import RandomRotation
 from scribbleseg.methods import PartialCrossEntropy
@@ -299,9 +301,18 @@ def test_a_killed_worker_is_explained(
     monkeypatch.setattr(ScribbleDataset, "_read", dies)
     assert fit(root, "--data.num_workers", "1") == 2
     error = capsys.readouterr().err
-    assert "DataLoader worker (pid" in error
+    assert "DataLoader worker" in error
     assert "memory ran out: go on with --resume and a lower --data.num_workers" in error
     assert error.count("\n") == 1
+
+
+def test_a_worker_that_dies_while_it_answers_is_explained() -> None:
+    lost, data = ConnectionResetError(104, "Connection reset by peer"), SimpleNamespace()
+    data.num_workers = 2
+    plain = in_plain_words(lost, cast("Any", data), training=True)
+    assert "DataLoader worker is gone ([Errno 104] Connection reset by peer)" in str(plain)
+    data.num_workers = 0
+    assert in_plain_words(lost, cast("Any", data), training=True) is None
 
 
 def test_out_of_memory_is_explained(

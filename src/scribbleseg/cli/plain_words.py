@@ -31,6 +31,8 @@ def in_plain_words(
             f"out of memory at --data.eval_batch_size {data.eval_batch_size} ({first_line}); lower "
             "it and test again; the weights are intact"
         )
+    if isinstance(error, ConnectionError) and data.num_workers:  # it died while it was answering
+        first_line = f"DataLoader worker is gone ({first_line})."
     if first_line.startswith("DataLoader worker"):
         again = "go on with --resume" if training else "test again"
         return RunError(
