@@ -1,6 +1,7 @@
 """Whatever is wrong with the files: one line says which, what, and what to do; nothing is kept."""
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -301,7 +302,8 @@ def test_a_killed_worker_is_explained(
     monkeypatch.setattr(ScribbleDataset, "_read", dies)
     assert fit(root, "--data.num_workers", "1") == 2
     error = capsys.readouterr().err
-    assert "DataLoader worker" in error
+    # It is missed by its process, or by the pipe that it was answering through.
+    assert re.search(r"DataLoader worker (\(pid|is gone \(\[Errno)", error)
     assert "memory ran out: go on with --resume and a lower --data.num_workers" in error
     assert error.count("\n") == 1
 

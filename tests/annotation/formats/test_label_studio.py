@@ -24,9 +24,7 @@ from scribbleseg.annotation.run_length import brush_bytes, mask_runs
 from scribbleseg.errors import DataError
 
 THIN = Raster("opencv", 1)
-quick = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quick = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def brush(*pixels: tuple[int, int]) -> list[int]:
