@@ -1,10 +1,12 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
@@ -20,7 +22,7 @@ from scribbleseg.data import (
     load_layout,
 )
 from scribbleseg.data.sampler import Draw
-from scribbleseg.data.transforms import RandomCrop, RandomRotation
+from scribbleseg.data.transforms import RandomBlur, RandomCrop, RandomRotation
 from scribbleseg.errors import DataError
 
 LAYOUT = Layout(
@@ -110,6 +112,33 @@ def test_sample_depends_on_seed_epoch_and_index_alone(drawn: Path) -> None:
     )
     torch.manual_seed(0)
     assert torch.equal(torch.get_rng_state(), state)  # the surrounding random state is not touched
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_kept_in_memory_a_sample_is_the_same_and_no_file_is_read_again(
+    drawn: Path, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = v2.Compose([RandomRotation(30, p=1.0), RandomBlur(p=1.0)]) if moved else None
+    options: dict[str, Any] = {
+        "transform": turn,
+        "weak_transform": turn and RandomCrop((20, 30)),
+        "resize": (40, 50),
+        "background_prior": "hull",
+        "distance_scales": {"scribble_distance": 2.0},
+    }
+    draws = [Draw(0, 3), Draw(1, 3, weak=True), Draw(1, 3, weak=False), Draw(2, 3)]
+    fresh = ScribbleDataset(records(drawn), LAYOUT, **options)
+    expected = [fresh[draw] for draw in draws]
+    dataset = ScribbleDataset(records(drawn), LAYOUT, **options, in_memory=True)
+    for draw in (draws[0], draws[0]):
+        dataset[draw]["image"][:] = 7  # what the caller does with a sample is the caller's
+    monkeypatch.setattr(dataset, "_read", None)
+    seen = [dataset[draw] for draw in draws]
+    for one, other in zip(seen, expected, strict=True):
+        assert one.keys() == other.keys()
+        for key, value in other.items():
+            same = torch.equal(one[key], value) if isinstance(value, Tensor) else one[key] == value
+            assert same, key
 
 
 def test_a_draw_says_which_half_and_is_moved_by_its_own_numbers(drawn: Path) -> None:

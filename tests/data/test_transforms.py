@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as tvf
 
 from scribbleseg.data.sample import Region
 from scribbleseg.data.transforms import (
@@ -16,6 +17,7 @@ from scribbleseg.data.transforms import (
     RandomRotation,
     RandomScale,
     resize,
+    rotate,
 )
 
 OURS = [
@@ -181,3 +183,34 @@ def test_corners_of_a_rotation_have_the_colour_asked_for() -> None:
     turn = RandomRotation(45, p=1.0, fill=(10, 20, 30))
     torch.manual_seed(3)
     assert turn({"image": image})["image"][:, 0, 0].tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize("angle", [-33.5, 7, 90])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rotation_is_torchvisions(angle: float, channels: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randint(0, 256, (channels, 8, 10), dtype=torch.uint8, generator=generator)
+    smooth = tvf.resize(tv_tensors.Image(coarse), [64, 80])
+    labels = tv_tensors.Mask(torch.arange(4, dtype=torch.uint8).repeat_interleave(20).repeat(64, 1))
+    given = smooth.clone(), labels.clone()
+    for ours, theirs in (
+        (rotate(smooth, angle), tvf.rotate(smooth, angle, tvf.InterpolationMode.BILINEAR)),
+        (rotate(labels, angle), tvf.rotate(labels, angle)),
+    ):
+        assert type(ours) is type(theirs)
+        assert ours.dtype == theirs.dtype == torch.uint8
+        inner = (ours.float() - theirs.float()).abs()[..., 3:-3, 3:-3]
+        # Theirs cuts a picture's corners one pixel softer; ours knows a 32nd of a pixel.
+        assert (inner > 6).float().mean() < 0.04
+    assert torch.equal(given[0], smooth)
+    assert torch.equal(given[1], labels)
+
+
+def test_sixteen_bit_labels_and_regions_turn() -> None:
+    label = torch.full((9, 9), 700, dtype=torch.uint16)
+    label[0, 4] = 65535
+    turned = rotate(tv_tensors.Mask(label), 90).as_subclass(Tensor)
+    assert turned.dtype == torch.uint16
+    assert turned[4, 0].item() == 65535  # counter-clockwise
+    region = Region(torch.from_numpy(label.numpy() == 65535))
+    assert torch.equal(rotate(region, 90).as_subclass(Tensor).nonzero(), torch.tensor([[4, 0]]))

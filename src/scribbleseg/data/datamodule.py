@@ -57,8 +57,7 @@ class ScribbleDataModule(L.LightningDataModule):
         transforms: Joint random transforms of training samples, in order, after ``resize``.
         weak_transforms: The same for the weak half of a batch; null for ``transforms``.
         mean: Mean of each channel on the 0..1 scale; null for ImageNet's (RGB) or 0 (grey).
-        std: Standard deviation of each channel on the 0..1 scale; null for ImageNet's (RGB) or 1
-            (grey).
+        std: Their standard deviations; null for ImageNet's (RGB) or 1 (grey).
         background_prior: ``hull`` trains everything outside the convex hull of an image's strokes
             as background; only for datasets whose background strokes go around the objects.
         allow_empty: Accept training images in which nothing is drawn.
@@ -69,10 +68,12 @@ class ScribbleDataModule(L.LightningDataModule):
         eval_batch_size: Images of one process in an evaluation step; above 1 they must have one
             size, or ``resize`` must be set.
         num_workers: Processes that load data; 0 loads in the training process.
+        in_memory: Read each training image once and keep it, after ``resize``; every process that
+            loads keeps its own. For small datasets: an image takes about 5 bytes a pixel.
         seed: Seed of order and augmentation; the command line sets it from ``seed_everything``.
         images: Picture file, or folder of pictures, for ``predict``; null predicts the test list.
-        scribbles: Folder of the scribbles instead of the dataset's own, e.g. simulated ones;
-            relative to the working directory or to the dataset. Null for the dataset's own.
+        scribbles: Folder of the scribbles instead of the dataset's own (null), e.g. simulated
+            ones; relative to the working directory or to the dataset.
         tags: File with the tags of the training images, beside those of their own strokes, and in
             place of the dataset's own file of tags: text, JSON or ``cls_labels.npy``; relative to
             the working directory or to the dataset. ``mask`` simulates tags: masks of all training
@@ -113,6 +114,7 @@ class ScribbleDataModule(L.LightningDataModule):
         weak_batch_size: int | None = None,
         eval_batch_size: int = 1,
         num_workers: int = 0,
+        in_memory: bool = False,
         seed: int = 0,
         images: str | None = None,
         scribbles: str | None = None,
@@ -129,7 +131,6 @@ class ScribbleDataModule(L.LightningDataModule):
             self.layout = with_scribbles(self.layout, self.root, scribbles)
         if tags is not None and tags != MASK:
             self.layout = with_tags(self.layout, self.root, tags)
-        self.tags = tags
         if background_prior == "hull" and not self.layout.background_drawn:
             raise ConfigError(
                 "data.background_prior: hull needs background strokes around the objects, which "
@@ -140,7 +141,7 @@ class ScribbleDataModule(L.LightningDataModule):
                 "data.weak_transforms: batches have no weak half; set data.weak_batch_size"
             )
         self.lists: dict[str, str | None] = {"train": train, "val": val, "test": test}
-        self.supervision, self.sampling = supervision, sampling
+        self.supervision, self.sampling, self.tags = supervision, sampling, tags
         self.labelled, self.labelled_first = labelled, labelled_first
         self.unlabelled: Unlabelled = unlabelled
         self.resize, self.transforms = resize, transforms or []
@@ -150,11 +151,10 @@ class ScribbleDataModule(L.LightningDataModule):
         self.background_prior, self.allow_empty = background_prior, allow_empty
         self.batch_size, self.weak_batch_size = batch_size, weak_batch_size
         self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
-        self.seed, self.images = seed, images
+        self.seed, self.images, self.in_memory = seed, images, in_memory
         self.pseudo_labels, self.evaluation_tags = pseudo_labels, evaluation_tags
         self.distance_maps = map_sources(scribble_distance, pseudo_distance)
-        self.distance_pad = distance_pad
-        self.predicted_split = "test"
+        self.distance_pad, self.predicted_split = distance_pad, "test"
         self.predicted_tags: Mapping[str, Tensor] | None = None
         self.left_out: frozenset[str] = frozenset()
         self.audit: LabelAudit | None = None
@@ -258,6 +258,7 @@ class ScribbleDataModule(L.LightningDataModule):
                 distance_scales=scales,
                 distance_pad=self.distance_pad,
                 tags=tags,
+                in_memory=self.in_memory,
                 seed=self.seed,
             )
         return self._train
@@ -391,9 +392,8 @@ class ScribbleDataModule(L.LightningDataModule):
         return evaluation_loader(dataset, batch_size, self.num_workers, *self._process())
 
     def _process(self) -> tuple[int, int]:
-        return (
-            (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        )
+        trainer = self.trainer
+        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 
     def _evaluation_tags(self, records: Sequence[Record]) -> Mapping[str, Tensor] | None:
         names = [record.name for record in records]

@@ -48,6 +48,8 @@ class ScribbleDataset(Dataset[Sample]):
         distance_pad: Value of distance maps on padding, 0..255.
         tags: Tags ``(K,)`` by image id, of all images that declare tags only. Others have the
             classes of their label image, and those that are given for them.
+        in_memory: Keep what was read of an image, after ``resize``, for the next time. Every
+            process that loads keeps its own.
         seed: Seed of all randomness.
 
     Raises:
@@ -66,6 +68,7 @@ class ScribbleDataset(Dataset[Sample]):
         distance_scales: Mapping[DistanceMap, float] | None = None,
         distance_pad: int = 255,
         tags: Mapping[str, Tensor] | None = None,
+        in_memory: bool = False,
         seed: int = 0,
     ) -> None:
         self.records, self.layout = list(records), layout
@@ -73,6 +76,7 @@ class ScribbleDataset(Dataset[Sample]):
         self.resize, self.seed = resize, seed
         self.background_prior, self.tags = background_prior, tags or {}
         self.distance_scales, self.distance_pad = distance_scales or {}, distance_pad
+        self._kept: dict[int, Sample] | None = {} if in_memory else None
         unlabelled = [record.name for record in self.records if record.pseudo_label is None]
         if "pseudo_distance" in self.distance_scales and unlabelled:
             raise ConfigError(
@@ -99,12 +103,9 @@ class ScribbleDataset(Dataset[Sample]):
             raise
 
     def _sample(self, draw: Draw) -> Sample:
-        sample = self._read(self.records[draw.image])
+        sample = self._unmoved(draw.image)
         if draw.weak is not None:
             sample["weak"] = torch.tensor(draw.weak)
-        if self.resize is not None:
-            moved = {key: resize(value, self.resize) for key, value in sample.items()}
-            sample = cast("Sample", moved)
         transform = self.weak_transform if draw.weak else self.transform
         if transform is not None:
             # Only torch's CPU generator: manual_seed would reset the accelerators' generators for
@@ -115,6 +116,18 @@ class ScribbleDataset(Dataset[Sample]):
                 torch.default_generator.manual_seed(int(state[0]))
                 sample = transform(sample)
         return self._settle(sample)
+
+    def _unmoved(self, index: int) -> Sample:
+        """An image before all randomness; the caller may change it."""
+        if self._kept is not None and index in self._kept:
+            return _copy(self._kept[index])
+        sample = self._read(self.records[index])
+        if self.resize is not None:
+            moved = {key: resize(value, self.resize) for key, value in sample.items()}
+            sample = cast("Sample", moved)
+        if self._kept is not None:
+            self._kept[index] = _copy(sample)
+        return sample
 
     def _read(self, record: Record) -> Sample:
         pixels = read_image(record.image, self.layout.image_mode)
@@ -207,6 +220,11 @@ class ScribbleDataset(Dataset[Sample]):
                 sample["far_background"].as_subclass(Tensor) & ~padding
             )
         return sample
+
+
+def _copy(sample: Sample) -> Sample:
+    copied = {k: v.clone() if isinstance(v, Tensor) else v for k, v in sample.items()}
+    return cast("Sample", copied)
 
 
 class EvaluationDataset(Dataset[EvaluationSample]):
