@@ -24,14 +24,16 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch.utils.data import DataLoader
+from torchvision import tv_tensors
 from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as tvf
 
 from scribbleseg.annotation import read_image, read_label, write_label
 from scribbleseg.cli.configs import bundled_configs
 from scribbleseg.cli.train import TrainingCLI
 from scribbleseg.data import ScribbleDataModule, ScribbleDataset, load_layout
 from scribbleseg.data.layout import find_root
-from scribbleseg.data.transforms import RandomCrop, RandomScale
+from scribbleseg.data.transforms import RandomCrop, RandomRotation, RandomScale, rotate
 from scribbleseg.errors import ConfigError
 from scribbleseg.methods import Optimization, PartialCrossEntropy
 from scribbleseg.networks import PlainUNet
@@ -55,7 +57,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     print("| what | value | baseline | value | ratio |\n| --- | --- | --- | --- | --- |")
-    for measure in (loader, harness, threads, starvation):
+    for measure in (loader, small_pictures, rotation, harness, threads, starvation):
         for row in measure():
             print("| " + " | ".join(row) + " |", flush=True)
 
@@ -113,6 +115,84 @@ def loader() -> list[list[str]]:
             "decoding the two files and nothing else",
             f"{count / theirs:.0f} images/s",
             f"{theirs / ours:.2f} of its speed",
+        ]
+    ]
+
+
+def small_pictures() -> list[list[str]]:
+    """Samples a second of small grey pictures, kept in memory and read each time."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, rng, count = Path(folder), np.random.default_rng(0), 60
+        (root / "images").mkdir()
+        for index in range(count):
+            pixels = cv2.GaussianBlur(rng.normal(128, 90, (256, 216)), (0, 0), 2.0)
+            Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(
+                root / f"images/{index}.png"
+            )
+            label = np.full((256, 216), 255, np.uint8)
+            for value in range(4):
+                row, column = rng.integers(0, 250), rng.integers(0, 150)
+                label[row : row + 3, column : column + 60] = value
+            write_label(root / f"scribbles/{index}.png", label)
+        (root / "dataset.yaml").write_text(
+            "classes: [background, a, b, c]\nimage_mode: L\nbackground_drawn: true\n"
+        )
+        layout, _ = load_layout("folder", folder)
+        records = layout.records(root, [str(index) for index in range(count)], "scribble")
+        transform = v2.Compose(
+            [
+                RandomRotation(20, p=0.75),
+                RandomScale(0.8, 1.25),
+                RandomCrop((128, 128)),
+                v2.ColorJitter(0.3, 0.3),
+            ]
+        )
+        kept, read = (
+            ScribbleDataset(
+                records,
+                layout,
+                transform=transform,
+                resize=(128, 128),
+                background_prior="hull",
+                in_memory=in_memory,
+            )
+            for in_memory in (True, False)
+        )
+        ours, theirs = medians(
+            lambda: [kept[(0, i)] for i in range(count)],
+            lambda: [read[(0, i)] for i in range(count)],
+        )
+    return [
+        [
+            "samples at 128 x 128 of grey 256 x 216, kept in memory",
+            f"{1e3 * ours / count:.2f} ms",
+            "read each time",
+            f"{1e3 * theirs / count:.2f} ms",
+            f"{ours / theirs:.2f} of its time",
+        ]
+    ]
+
+
+def rotation() -> list[list[str]]:
+    """Turning a picture and a label image of 128 x 128."""
+    image = tv_tensors.Image(torch.randint(0, 256, (1, 128, 128), dtype=torch.uint8))
+    label = tv_tensors.Mask(torch.randint(0, 4, (128, 128), dtype=torch.uint8))
+
+    def torchvisions() -> None:
+        for _ in range(50):
+            tvf.rotate(image, 11.0, tvf.InterpolationMode.BILINEAR)
+            tvf.rotate(label, 11.0)
+
+    ours, theirs = medians(
+        lambda: [(rotate(image, 11.0), rotate(label, 11.0)) for _ in range(50)], torchvisions
+    )
+    return [
+        [
+            "rotation of picture and label image, 128 x 128",
+            f"{1e3 * ours / 50:.2f} ms",
+            "torchvision",
+            f"{1e3 * theirs / 50:.2f} ms",
+            f"{ours / theirs:.2f} of its time",
         ]
     ]
 

@@ -247,7 +247,7 @@ def rotate(inpt: Any, angle: float, fill: Sequence[int] = (0,)) -> Any:
     pixels = inpt.as_subclass(Tensor).numpy()
     height, width = pixels.shape[-2:]
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
-    # OpenCV, 20 times faster than torchvision here, knows no bool and wants channels last.
+    # OpenCV, 8 times faster than torchvision here, knows no bool and wants channels last.
     is_region = pixels.dtype == np.bool_
     pixels = pixels.view(np.uint8) if is_region else pixels
     if isinstance(inpt, tv_tensors.Image):
