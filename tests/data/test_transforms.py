@@ -214,3 +214,26 @@ def test_sixteen_bit_labels_and_regions_turn() -> None:
     assert turned[4, 0].item() == 65535  # counter-clockwise
     region = Region(torch.from_numpy(label.numpy() == 65535))
     assert torch.equal(rotate(region, 90).as_subclass(Tensor).nonzero(), torch.tensor([[4, 0]]))
+
+
+@pytest.mark.parametrize(
+    "inpt",
+    [
+        tv_tensors.Mask(torch.arange(24, dtype=torch.int64).reshape(2, 3, 4)),
+        tv_tensors.Mask(torch.arange(2**40, 2**40 + 12).reshape(3, 4)),
+        tv_tensors.Image(torch.rand(5, 3, 4)),
+        tv_tensors.Image(torch.randint(9, (1, 3, 4))),
+    ],
+)
+def test_what_opencv_cannot_turn_is_turned_all_the_same(inpt: tv_tensors.TVTensor) -> None:
+    turned = rotate(inpt, 180)
+    assert type(turned) is type(inpt)
+    assert turned.dtype == inpt.dtype
+    assert torch.allclose(turned.as_subclass(Tensor), inpt.as_subclass(Tensor).flip(-1, -2))
+
+
+def test_wide_labels_keep_their_type() -> None:
+    label = tv_tensors.Mask(torch.tensor([[65535, 1, 2], [3, 4, 5]], dtype=torch.int32))
+    turned = rotate(label, 180)
+    assert turned.dtype == torch.int32
+    assert turned.tolist() == [[5, 4, 3], [2, 1, 65535]]

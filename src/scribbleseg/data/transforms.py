@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
-from torchvision.transforms import v2
+from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as tvf
 
 __all__ = [
@@ -244,16 +244,21 @@ def rotate(inpt: Any, angle: float, fill: Sequence[int] = (0,)) -> Any:
     """
     if angle == 0 or not isinstance(inpt, tv_tensors.Image | tv_tensors.Mask):
         return inpt
+    is_picture = isinstance(inpt, tv_tensors.Image)
+    corners = list(fill) if is_picture else [0]
     pixels = inpt.as_subclass(Tensor).numpy()
+    flat = pixels.ndim == 3 and pixels.shape[0] in {1, 3} if is_picture else pixels.ndim == 2
+    if not flat or pixels.dtype not in {np.bool_, np.uint8, np.uint16, np.int32, np.float32}:
+        return tvf.rotate(inpt, angle, interpolation=InterpolationMode.BILINEAR, fill=corners)
     height, width = pixels.shape[-2:]
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     # OpenCV, 8 times faster than torchvision here, knows no bool and wants channels last.
     is_region = pixels.dtype == np.bool_
     pixels = pixels.view(np.uint8) if is_region else pixels
-    if isinstance(inpt, tv_tensors.Image):
-        corners = [*fill] * (pixels.shape[0] if len(fill) == 1 else 1)
+    if is_picture:
+        border = corners * (pixels.shape[0] if len(corners) == 1 else 1)
         last = np.ascontiguousarray(pixels.transpose(1, 2, 0))
-        turned = cv2.warpAffine(last, turn, (width, height), borderValue=corners)
+        turned = cv2.warpAffine(last, turn, (width, height), borderValue=border)
         turned = np.ascontiguousarray(turned.reshape(height, width, -1).transpose(2, 0, 1))
     else:
         turned = cv2.warpAffine(pixels, turn, (width, height), flags=cv2.INTER_NEAREST)

@@ -1,0 +1,35 @@
+"""The grids as they are: what a spec overrides must fit what its configs say."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scribbleseg.cli.configs import find_config
+from scribbleseg.recipes.benchmark_cells import cells_of
+from scribbleseg.recipes.benchmark_spec import read_benchmark
+
+SPECS = sorted((Path(__file__).parents[2] / "configs/benchmarks").glob("acdc_*.yaml"))
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_slices_stay_whole(spec: Path) -> None:
+    """Pictures are scaled at random and cut out at the size that they are brought to before."""
+    benchmark, cut = read_benchmark(spec), 0  # stages that cut
+    for cell in cells_of(benchmark.runs, benchmark.methods, find_config):
+        for stage in cell.recipe.stages:
+            if "config" not in stage.options:
+                continue
+            config = yaml.safe_load(find_config(str(stage.options["config"])).read_text())
+
+            def value(name: str, stage: Any = stage, config: Any = config) -> Any:
+                given = stage.options.get(f"data.{name}", config["data"][name])
+                return yaml.safe_load(given) if isinstance(given, str) else given
+
+            for transform in value("transforms"):
+                if transform["class_path"].endswith(".RandomCrop"):
+                    cut += 1
+                    where = f"{cell.method.name}, {stage.name}"
+                    assert transform["init_args"]["size"] == value("resize"), where
+    assert cut >= 20
