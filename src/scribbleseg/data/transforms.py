@@ -248,7 +248,7 @@ def rotate(inpt: Any, angle: float, fill: Sequence[int] = (0,)) -> Any:
     corners = list(fill) if is_picture else [0]
     pixels = inpt.as_subclass(Tensor).numpy()
     flat = pixels.ndim == 3 and pixels.shape[0] in {1, 3} if is_picture else pixels.ndim == 2
-    if not flat or pixels.dtype not in {np.bool_, np.uint8, np.uint16, np.int32, np.float32}:
+    if not flat or pixels.dtype.name not in {"bool", "uint8", "uint16", "int32", "float32"}:
         return tvf.rotate(inpt, angle, interpolation=InterpolationMode.BILINEAR, fill=corners)
     height, width = pixels.shape[-2:]
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
