@@ -166,23 +166,40 @@ def transforms() -> list[Comparison]:
 
 
 def network() -> list[Comparison]:
-    """One training step of the small ACDC network, batch 12 at 128 x 128."""
+    """One training step of the small ACDC network at 128 x 128: memory format, and precision."""
     image = torch.randn(12, 1, 128, 128)
     label = torch.randint(0, 4, (12, 128, 128))
 
-    def step(memory_format: torch.memory_format) -> Callable[[], object]:
+    def step(
+        memory_format: torch.memory_format = torch.channels_last,
+        *,
+        size: int = 12,
+        mixed: bool = False,
+    ) -> Callable[[], object]:
         torch.manual_seed(0)
         net = PlainUNet(4, 1, widths=(8, 16, 32, 64, 128)).to(memory_format=memory_format)
-        parameters, batch = list(net.parameters()), image.to(memory_format=memory_format)
-        return lambda: torch.autograd.grad(F.cross_entropy(net(batch), label), parameters)
+        parameters, batch = list(net.parameters()), image[:size].to(memory_format=memory_format)
+
+        def once() -> object:
+            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+                logits = net(batch)
+            return torch.autograd.grad(F.cross_entropy(logits.float(), label[:size]), parameters)
+
+        return once
 
     return [
         Comparison(
             "`PlainUNet` 8..128, step at (12, 1, 128, 128), channels last",
             "the same, contiguous",
-            step(torch.channels_last),
+            step(),
             step(torch.contiguous_format),
-        )
+        ),
+        Comparison(
+            "`PlainUNet` 8..128, step at (6, 1, 128, 128), `bf16-mixed`, AVX-512",
+            "the same, 32 bit",
+            step(size=6, mixed=True),
+            step(size=6),
+        ),
     ]
 
 
