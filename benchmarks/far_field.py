@@ -2,7 +2,8 @@
 
     python benchmarks/far_field.py LAYOUT ROOT RUN...
 
-For each run folder: the share of the pixels wrongly predicted as objects that lie outside the
+A RUN is what was scored, of a recipe the folder of its last training (``.../seed0/student``). For
+each: the share of the pixels wrongly predicted as objects that lie outside the
 convex hull of their own image's strokes, and its volumes' scores as they are and with everything
 outside that hull set to background. The strokes of *test* images are used, so the second pair is an
 oracle's: it says what a method can do near the objects, not what it would give a user.
@@ -27,6 +28,8 @@ def main(layout_name: str, root_name: str, *runs: str) -> None:
     print("| --- | --- | --- | --- |")
     for run in runs:
         predictions = sorted((Path(run) / "predictions").glob("*.png"))
+        if not predictions:
+            sys.exit(f"{run}/predictions: no label images; of a recipe, give its last training")
         records = layout.evaluation_records(root, [path.stem for path in predictions])
         false = false_far = 0
         with tempfile.TemporaryDirectory() as folder:
