@@ -3,10 +3,10 @@
     python benchmarks/far_field.py LAYOUT ROOT RUN...
 
 A RUN is what was scored, of a recipe the folder of its last training (``.../seed0/student``). For
-each: the share of the pixels wrongly predicted as objects that lie outside the
-convex hull of their own image's strokes, and its volumes' scores as they are and with everything
-outside that hull set to background. The strokes of *test* images are used, so the second pair is an
-oracle's: it says what a method can do near the objects, not what it would give a user.
+each: the share of the pixels wrongly predicted as objects that lie outside the convex hull of their
+own image's strokes, and its volumes' scores as they are and with everything outside that hull set
+to background. The strokes of *test* images are used, so the second pair is an oracle's: it says
+what a method can do near the objects, not what it would give a user.
 """
 
 import sys

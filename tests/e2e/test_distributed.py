@@ -28,16 +28,13 @@ from scribbleseg.recipes import checkpoint
 pytestmark = [pytest.mark.ddp, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
 
 TWO = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-LIMIT = 240
-"""Seconds. A process that waits for another one, gone, would do so for half an hour; a minute and a
-half was seen for two starts on cores that others use as well."""
 ONE = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
 
 
 def in_two_processes(*arguments: str) -> None:
     program = Path(sys.executable).parent / "scribbleseg"
     done = subprocess.run(
-        [str(program), *arguments, *TWO], capture_output=True, text=True, timeout=LIMIT, check=False
+        [str(program), *arguments, *TWO], capture_output=True, text=True, timeout=90, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -261,7 +258,7 @@ def test_the_death_of_one_process_ends_the_run_with_its_reason(drawn: Path, tmp_
     script.write_text(DIES)
     done = subprocess.run(
         [sys.executable, str(script), "fit", "--config", config, "--run", str(run), *TWO],
-        capture_output=True, text=True, timeout=LIMIT, check=False,
+        capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert done.returncode != 0
     assert "the second process dies" in done.stderr
