@@ -39,6 +39,15 @@ def test_only_the_form_of_the_paper_looks_for_even_regions() -> None:
     assert mumford_shah_wsl4mis(along, torch.ones_like(image)) == 2 * 4 + 2 * 8  # though even
 
 
+def test_the_form_of_wsl4mis_divides_by_whatever_the_intensities_sum_to() -> None:
+    logits = torch.randn(1, 2, 3, 4, dtype=torch.float64)
+    image, prob = torch.full((1, 1, 3, 4), -0.1, dtype=torch.float64), logits.softmax(dim=1)
+    spread = prob - prob.mean(dim=(2, 3), keepdim=True)
+    torch.testing.assert_close(
+        mumford_shah_wsl4mis(logits, image), -0.1 * spread.square().sum() + outline_length(prob)
+    )
+
+
 def test_padding_takes_no_part() -> None:
     logits, image = torch.randn(2, 3, 5, 6).double(), torch.rand(2, 2, 5, 6).double()
     valid = torch.zeros(2, 5, 6, dtype=torch.bool)

@@ -7,8 +7,13 @@ from scribbleseg.losses import total_variation
 
 @golden("baselines", "total_variation")
 def test_matches_reference(case: Case) -> None:
-    """The reference leaves out the first image, where it means the background."""
+    """The reference leaves out the first image, where it means the background.
+
+    With one image it takes the mean of nothing, and has nothing to compare with.
+    """
     for name, first, foreground_only in (("reference", 1, 0), ("all", 0, 0), ("foreground", 0, 1)):
+        if first == len(case["logits"]):
+            continue
         logits = torch.from_numpy(case["logits"]).requires_grad_()
         loss = total_variation(logits[first:], foreground_only=bool(foreground_only))
         loss.backward()

@@ -41,7 +41,7 @@ def test_matches_reference(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda *_: torch.tensor(case["beta"], dtype=torch.float64))
     batch = {
         "image": torch.zeros(count, 3, height, width, dtype=torch.float64),
-        "scribble": torch.from_numpy(case["label"]),
+        "scribble": torch.from_numpy(case["label"]).long(),
         "valid": torch.ones(count, height, width, dtype=torch.bool),
     }
     terms, logits = task.training_loss(batch)

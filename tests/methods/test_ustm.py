@@ -54,6 +54,7 @@ def test_matches_reference(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         network=lambda *_: Stored(logits),
         class_names=["c"] * classes,
         ramp_steps=case["max_iterations"],
+        weight_ramp_steps=60_000,
     )
     task.teacher.net = teacher_of(case)
     noise = iter([case["normal_teacher"], *case["normal_uncertainty"]])
@@ -70,7 +71,7 @@ def test_matches_reference(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     terms, _ = task.training_loss(
         {
             "image": image,
-            "scribble": torch.from_numpy(case["label"]),
+            "scribble": torch.from_numpy(case["label"]).long(),
             "valid": torch.ones(len(image), *image.shape[-2:], dtype=torch.bool),
             "normalise": GREY,
         }
@@ -90,15 +91,20 @@ def test_matches_reference(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @golden("baselines", "ramp")
-def test_ramps_match_reference(case: Case) -> None:
-    length, longest = case["length"], case["max_iterations"]
+def test_ramps_match_reference(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    length = case["length"]
     steps = [int(step) for step in case["iteration"]]
+    task = make(USTM, ramp_steps=case["max_iterations"], weight_ramp_steps=60_000)
+    assert isinstance(task, USTM)
+    weights, limits = [], []
+    for step in steps:
+        monkeypatch.setattr(USTM, "global_step", step)
+        weights.append(task._weight())
+        limits.append(task._limit())
     found = {
         "sigmoid": [sigmoid_ramp(min(step, length), length) for step in steps],
-        "ustm_weight": [sigmoid_ramp(60 * step // 60_000, 60) for step in steps],
-        "ustm_threshold": [
-            (0.75 + 0.25 * sigmoid_ramp(step, longest)) * math.log(2) for step in steps
-        ],
+        "ustm_weight": weights,
+        "ustm_threshold": limits,
         "linear": [1 - learning_rate_factor(step, length, schedule="linear") for step in steps],
         "cosine_down": [learning_rate_factor(step, length, schedule="cosine") for step in steps],
     }
@@ -131,6 +137,8 @@ def test_weight_and_limit_rise_over_the_run(monkeypatch: pytest.MonkeyPatch) -> 
     assert found[-2:] == [(2.0, 1.0)] * 2
     with pytest.raises(ConfigError, match=r"model\.ramp_steps: 0; expected 1 or more, or null"):
         make(USTM, ramp_steps=0)
+    with pytest.raises(ConfigError, match=r"model\.weight_ramp_steps: -1; expected 1 or more"):
+        make(USTM, weight_ramp_steps=-1)
     with pytest.raises(ConfigError, match=r"model\.looks: 7; expected an even number above 0"):
         make(USTM, looks=7)
 

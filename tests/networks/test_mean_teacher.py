@@ -15,11 +15,15 @@ class Weight(nn.Module):
 
 @golden("baselines", "ema")
 def test_matches_reference(case: Case) -> None:
-    teacher = MeanTeacher(Weight(torch.from_numpy(case["teacher_start"])), decay=case["decay"])
-    for index, value in enumerate(case["student"]):
-        teacher.update(Weight(torch.from_numpy(value)), case["first_step"] + index)
+    weights = {
+        name: torch.as_tensor(case[name], dtype=torch.float64)
+        for name in ("teacher_start", "student", "teacher")
+    }
+    teacher = MeanTeacher(Weight(weights["teacher_start"]), decay=case["decay"])
+    for index, value in enumerate(weights["student"]):
+        teacher.update(Weight(value), case["first_step"] + index)
         found = teacher.net.get_parameter("value")
-        expected = torch.from_numpy(case["teacher"][index])
+        expected = weights["teacher"][index]
         torch.testing.assert_close(found.detach(), expected, rtol=1e-9, atol=1e-9)
 
 

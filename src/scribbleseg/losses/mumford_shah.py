@@ -72,7 +72,8 @@ def variance_inside(weight: Tensor, value: Tensor, valid: Tensor | None = None) 
     if valid is not None:
         weight = torch.where(valid[:, None], weight, 0)
     weight, value = weight.flatten(2), value.flatten(2).mT
-    total = weight.sum(dim=2, keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny)
+    total = weight.sum(dim=2, keepdim=True)
+    total = torch.where(total == 0, 1, total)  # nothing weighs anything, and the sums are 0 as well
     # As a difference of sums: no map for each pair. Autocast would take half precision.
     with torch.autocast(weight.device.type, enabled=False):
         return (weight @ value.square() - (weight @ value).square() / total).sum()

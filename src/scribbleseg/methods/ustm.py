@@ -8,7 +8,7 @@ where it is certain. The teacher's weights are a moving average of the student's
 
 | hyper-parameter | WSL4MIS | here |
 | --- | --- | --- |
-| consistency_weight | 1, reached in the last step | the same |
+| consistency_weight | 1, reached in the last of 60,000 steps | in the last step of any run |
 | teacher_decay | 0.99 | 0.99 |
 | looks | 8 | 8 |
 | noise | 0.1, cut at 0.2, of intensities 0..1 | the same, whatever the normalisation |
@@ -17,9 +17,10 @@ where it is certain. The teacher's weights are a moving average of the student's
 | first teacher | another random network | the student |
 | pixels | all, padding included | all but padding |
 
-The weight grows in 60 parts of the run, the limit with every step. Threshold and mean are those of
-two classes, however many there are, as published: the gate is strict. The teacher stays in training
-mode, dropout included. Predictions are the student's.
+The limit rises with every step of the run, the weight every thousand steps, as if each run had
+60,000; here in 60 parts of the run, unless ``weight_ramp_steps`` says otherwise. Threshold and mean
+are those of two classes, however many there are, as published: the gate is strict. The teacher
+stays in training mode, dropout included. Predictions are the student's.
 """
 
 import math
@@ -40,7 +41,7 @@ from scribbleseg.networks.mean_teacher import MeanTeacher
 __all__ = ["USTM", "sigmoid_ramp"]
 
 PARTS = 60
-"""Equal parts of the run in each of which the weight of the consistency is constant."""
+"""Equal parts of its ramp in each of which the weight of the consistency is constant."""
 
 TOGETHER = 2
 """Looks that make one batch of the teacher's."""
@@ -51,8 +52,10 @@ class USTM(SegmentationTask):
 
     Args:
         consistency_weight: Weight of the consistency at the end of the ramp.
-        ramp_steps: Optimiser steps in which weight and certainty limit rise; null for all steps of
-            the run.
+        ramp_steps: Optimiser steps in which the certainty limit rises; null for all steps of the
+            run.
+        weight_ramp_steps: Optimiser steps in which the weight rises, in 60 parts; null for as many
+            as the limit. The published code has 60000 here, however long the run is.
         teacher_decay: Share of itself that the teacher keeps in a step.
         looks: Looks of the teacher whose mean tells where it is certain, an even number.
         noise: Standard deviation of the noise on intensities 0..1; cut at twice as much.
@@ -67,6 +70,7 @@ class USTM(SegmentationTask):
         *,
         consistency_weight: float = 1.0,
         ramp_steps: int | None = None,
+        weight_ramp_steps: int | None = None,
         teacher_decay: float = 0.99,
         looks: int = 8,
         noise: float = 0.1,
@@ -75,10 +79,12 @@ class USTM(SegmentationTask):
         super().__init__(**harness)
         if looks < TOGETHER or looks % TOGETHER:
             raise ConfigError(f"model.looks: {looks}; expected an even number above 0")
-        if ramp_steps is not None and ramp_steps < 1:
-            raise ConfigError(f"model.ramp_steps: {ramp_steps}; expected 1 or more, or null")
+        for name, steps in (("ramp_steps", ramp_steps), ("weight_ramp_steps", weight_ramp_steps)):
+            if steps is not None and steps < 1:
+                raise ConfigError(f"model.{name}: {steps}; expected 1 or more, or null")
         self.consistency_weight = consistency_weight
         self.ramp_steps, self.ramp_length = ramp_steps, ramp_steps or 1
+        self.weight_ramp_steps = weight_ramp_steps
         self.looks, self.noise = looks, noise
         self.teacher = MeanTeacher(self.net, decay=teacher_decay)
 
@@ -115,7 +121,7 @@ class USTM(SegmentationTask):
 
     def _weight(self) -> float:
         """Weight of the consistency in this step."""
-        part = PARTS * self.global_step // self.ramp_length
+        part = PARTS * self.global_step // (self.weight_ramp_steps or self.ramp_length)
         return self.consistency_weight * sigmoid_ramp(part, PARTS)
 
     def _limit(self) -> float:
