@@ -63,13 +63,14 @@ class Optimization:
     decay_from_start: bool = False
 
     def build(
-        self, module: nn.Module, total_steps: int, *others: tuple[nn.Module, Schedule]
+        self, module: nn.Module, total_steps: float, *others: tuple[nn.Module, Schedule]
     ) -> tuple[Optimizer, LambdaLR]:
         """Optimiser of a module's trainable parameters, and its schedule by optimiser step.
 
         Args:
             module: Owner of the parameters.
-            total_steps: Optimiser steps of the whole run.
+            total_steps: Optimiser steps of the whole run, perhaps with a fraction (LPL's poly ends
+                1e-5 steps after the last).
             others: Further modules, each with a schedule of its own; everything else is the same,
                 ``lr_multipliers`` included.
 
@@ -93,7 +94,7 @@ class Optimization:
             )
         return optimizer, LambdaLR(optimizer, factors)
 
-    def _factor(self, schedule: Schedule, total_steps: int) -> Callable[[int], float]:
+    def _factor(self, schedule: Schedule, total_steps: float) -> Callable[[int], float]:
         return partial(
             learning_rate_factor,
             total_steps=total_steps,
@@ -134,7 +135,7 @@ class Optimization:
 
 def learning_rate_factor(
     step: int,
-    total_steps: int,
+    total_steps: float,
     *,
     schedule: Schedule,
     power: float = 0.9,
