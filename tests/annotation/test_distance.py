@@ -1,4 +1,5 @@
 import math
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from scribbleseg.annotation.distance import (
 )
 from scribbleseg.errors import ConfigError, DataError
 
-SHIPPED = Path(__file__).parents[2] / "../shared/golden/cdsp/distmap_voc_2007_000032.npz"
+GIVEN = Path(__file__).parents[2] / "../shared/golden"
+SHIPPED = sorted(Path(os.environ.get("SCRIBBLESEG_GOLDEN", GIVEN)).glob("cdsp/distmap_voc*.npz"))
 
 labels = hnp.arrays(
     np.uint8,
@@ -68,9 +70,10 @@ def test_pseudo_label_map_equals_the_published_code(case: Any) -> None:
         np.testing.assert_array_equal(result, expected)
 
 
-@pytest.mark.skipif(not SHIPPED.is_file(), reason="holds a picture of the dataset: not kept here")
-def test_shipped_vector_is_reproduced() -> None:
-    with np.load(SHIPPED, allow_pickle=False) as case:
+@pytest.mark.skipif(not SHIPPED, reason="hold pictures of the dataset: not kept here")
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_vectors_are_reproduced(path: Path) -> None:
+    with np.load(path, allow_pickle=False) as case:
         ds = scribble_distance_map(case["scribble"], scale=float(case["lambda_s"]))
         dc = pseudo_label_distance_map(case["pseudo_label"], scale=float(case["lambda_c"]))
         np.testing.assert_array_equal(ds, case["ds"])

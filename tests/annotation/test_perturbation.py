@@ -100,6 +100,11 @@ def test_a_spot_is_as_wide_as_its_stroke(width: int) -> None:
         assert len(rows) >= 0.6 * width**2
 
 
+def test_a_stroke_without_points_stays_as_it_is() -> None:
+    empty = Stroke("cat", np.zeros((0, 2)))
+    assert perturb_strokes([empty], shrink=0.5)[0].points.shape == (0, 2)
+
+
 def test_the_central_part_is_in_the_middle() -> None:
     columns = np.nonzero(perturb(drawn(), shrink=0.3, placement="central") == 1)[1]
     assert columns.mean() == pytest.approx(80, abs=1.5)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -83,13 +85,13 @@ def test_sliding_windows_are_those_of_cdsp(case: Case) -> None:
 
 @golden("cdsp", "eval_coco")
 def test_mirrored_scales_are_those_of_the_coco_protocol(case: Case) -> None:
-    how = PROTOCOLS["cdsp_coco"]
-    assert how.scales == tuple(case["scales"])
+    scales = tuple(case["scales"].tolist())
+    how = replace(PROTOCOLS["cdsp_coco"], scales=scales)
     images = torch.from_numpy(case["network_input"])[None]
     side = case["size"]
     net = toy_network(case, enlarge=False)  # the protocol enlarges in one step
     (mean,) = fuse_views(views(net, images, how), [(side, side)], how)
-    np.testing.assert_allclose(14 * mean.numpy(), case["summed_logits"], atol=1e-4)
+    np.testing.assert_allclose(2 * len(scales) * mean.numpy(), case["summed_logits"], atol=1e-4)
 
     class Identity(Normalisation):
         def __call__(self, images: Tensor) -> Tensor:
@@ -199,10 +201,19 @@ def test_largest_over_scales_and_flips() -> None:
     """Hand values: one pixel, two scales, a mirrored twin each."""
     pairs = [torch.tensor([1.0, 3.0]).view(2, 1, 1, 1), torch.tensor([5.0, 0.0]).view(2, 1, 1, 1)]
     for flips, scales, wanted in (
-        ("mean", "mean", 2.25), ("max", "mean", 4.0), ("mean", "max", 2.5), ("max", "max", 5.0)
+        ("mean", "mean", 2.25), ("max", "mean", 4.0), ("mean", "max", 2.5), ("max", "max", 5.0),
+        ("sum", "max", 5.0), ("max", "sum", 8.0), ("sum", "mean", 4.5), ("sum", "sum", 9.0),
     ):  # fmt: skip
         how = Inference((1.0, 2.0), flip=True, over_flips=flips, over_scales=scales)  # type: ignore[arg-type]
         assert fuse_views(pairs, [(1, 1)], how)[0].item() == wanted
+
+
+@pytest.mark.parametrize(("protocol", "wanted"), [("toco_voc", 4.0), ("toco_coco", 6.0)])
+def test_the_crf_of_toco_sees_sums(protocol: str, wanted: float) -> None:
+    """Logits of 2 from each of three scales and their twins; a mean would halve them and more."""
+    each = [torch.tensor([2.0, 0.0]).view(1, 2, 1, 1).expand(2, -1, -1, -1)] * 3
+    (fused,) = fuse_views(each, [(1, 1)], PROTOCOLS[protocol])
+    assert fused.flatten().tolist() == [wanted, 0.0]
 
 
 def test_fusing_changes_no_view() -> None:

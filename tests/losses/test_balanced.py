@@ -12,6 +12,9 @@ def test_matches_toco(case: Case) -> None:
     label = torch.tensor(case["label"]).long()
     loss = balanced_cross_entropy(logits, label)
     loss.backward()
+    if np.isnan(case["loss"]):  # a half without pixels: 0 / 0 in the reference, 0 here
+        assert torch.isfinite(loss)
+        return
     np.testing.assert_allclose(loss.item(), case["loss"], rtol=1e-9)
     np.testing.assert_allclose(logits.grad, case["grad_logits"], rtol=1e-9, atol=1e-15)
 

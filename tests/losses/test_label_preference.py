@@ -25,7 +25,7 @@ def test_golden_annotation_probability_loss(case: Case) -> None:
     logits = torch.tensor(case["logits"], requires_grad=True)
     *drawn, unannotated = case["class_weight"].tolist()
     assert set(drawn) == {1.0}
-    scribble, valid = scribble_and_valid(torch.tensor(case["label"]), len(drawn))
+    scribble, valid = scribble_and_valid(torch.tensor(case["label"]).long(), len(drawn))
     loss = annotation_probability_loss(logits, scribble, valid, unannotated_weight=unannotated)
     loss.backward()
     assert loss.item() == pytest.approx(case["loss"], rel=1e-9)
@@ -37,7 +37,7 @@ def test_golden_balanced_label_preference_loss(case: Case) -> None:
     logits = torch.tensor(case["seg_logits"], requires_grad=True)
     annotation = torch.tensor(case["scribble_logits"], requires_grad=True)
     num_classes = logits.shape[1]
-    label, _ = scribble_and_valid(torch.tensor(case["label"]), num_classes)
+    label, _ = scribble_and_valid(torch.tensor(case["label"]).long(), num_classes)
     gamma = float(case["gamma"])
     weight = label_preference_weight(logits, annotation, label, gamma=gamma)
     spread = torch.zeros_like(logits.detach())

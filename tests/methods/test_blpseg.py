@@ -29,7 +29,10 @@ NEVER = 10**9
 
 def golden_batch(arrays: dict[str, Any]) -> dict[str, Any]:
     """A golden batch in our coding: there 255 is padding, and the last class is not drawn."""
-    label, tags = torch.tensor(arrays["label"]), torch.tensor(arrays["cls_label"])[:, :, 0, 0]
+    label, tags = (
+        torch.tensor(arrays["label"]).long(),
+        torch.tensor(arrays["cls_label"])[:, :, 0, 0],
+    )
     scribble = torch.where(label == tags.shape[1], 255, label)
     image = torch.tensor(arrays["x"])
     return {
@@ -95,7 +98,7 @@ def below(arrays: dict[str, Any], place: str) -> dict[str, Tensor]:
 @golden("blpseg", "labels")
 def test_golden_labels_and_crops(case: Case) -> None:
     png, num_classes, crop = case["png"], case["num_classes"], case["crop"]
-    tags = tags_from_label(png, num_classes=num_classes)
+    tags = tags_from_label(png, num_classes=num_classes, background="published")
     assert torch.equal(tags, torch.tensor(case["category"])[:, 0, 0].float())
     assert np.array_equal(np.where(png == 255, num_classes, png), case["scribble"])
 
@@ -108,8 +111,9 @@ def test_golden_labels_and_crops(case: Case) -> None:
     for params in placements(png.shape, crop):
         image, scribble, valid = (place.transform(one, params) for one in sample)
         coded = torch.where(valid, torch.where(scribble == 255, num_classes, scribble), 255)
-        if torch.equal(coded, torch.tensor(case["cropped_scribble"])):
-            assert torch.equal(image.permute(1, 2, 0), torch.tensor(case["cropped_image"]))
+        same_label = torch.equal(coded, torch.tensor(case["cropped_scribble"]))
+        # Few strokes may look alike in several places.
+        if same_label and torch.equal(image.permute(1, 2, 0), torch.tensor(case["cropped_image"])):
             break
     else:
         pytest.fail("no placement of ours is the published one")

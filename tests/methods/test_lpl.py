@@ -67,7 +67,7 @@ def batch_of(
 
 
 def batch_of_case(case: Case) -> dict[str, Any]:
-    """The strong half has masks, also where a crop of one is void; some of the weak half may too."""
+    """The strong half has masks, crops of void included; some of the weak half may, too."""
     given = torch.tensor(case["mask"]) > 0
     return batch_of(
         torch.where(given, torch.tensor(case["label"]), 255),

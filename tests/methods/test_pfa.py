@@ -261,6 +261,7 @@ def test_a_network_that_cannot_be_split_is_refused() -> None:
     ("options", "complaint"),
     [
         ({"prototype_start": -1}, "prototype_start: -1; expected 0 or more"),
+        ({"warm_up_weight": 0.0}, "warm_up_weight: 0.0; expected more than 0"),
         ({"slots": -1}, "slots: -1"),
         ({"class_pixels": 0}, "class_pixels: 0; expected 1 or more"),
         ({"momentum": 1.5}, r"momentum: 1.5; expected 0 to 1"),

@@ -105,11 +105,11 @@ def test_the_training_of_the_published_code(case: Case, monkeypatch: pytest.Monk
     steps, epochs = len(case["images"]), case["epochs"]
     classes, _, channels = case["memory_after"].shape[1:]
     plain, local, local_con, glob, global_local, global_con = case["loss_weights"].tolist()
-    assert plain == 1
     task = PFA(
         network=tiny_segformer(monkeypatch, decoder_channels=channels),
         class_names=[str(index) for index in range(classes)],
         prototype_start=case["use_epoch"] * steps // epochs,
+        warm_up_weight=plain,
         slots=case["slots"],
         local_weights=StageWeights(local_ce=local, local_consistency=local_con),
         global_weights=StageWeights(
@@ -140,7 +140,7 @@ def test_the_training_of_the_published_code(case: Case, monkeypatch: pytest.Monk
     )
     trainer.fit(task, Recorded(case))
 
-    weights = {"plain_ce": 1, "local_ce": local, "global_ce": glob}
+    weights = {"plain_ce": plain, "local_ce": local, "global_ce": glob}
     for step, terms in enumerate(record.terms):
         assert sum(terms.values()) == pytest.approx(case["total_loss"][step], rel=1e-7)
         in_global = "global_ce" in terms
@@ -155,9 +155,8 @@ def test_the_training_of_the_published_code(case: Case, monkeypatch: pytest.Monk
         assert count == case["count_after"][step].tolist()
     stages = ["global" if "global_ce" in t else "local" if "local_ce" in t else "plain"
               for t in record.terms]  # fmt: skip
-    assert (
-        sorted(set(stages), key=stages.index) == ["plain", "local", "global"][-len(set(stages)) :]
-    )
+    assert stages == sorted(stages, key=["plain", "local", "global"].index)
+    assert stages.count("plain") == min(task.prototype_start, steps)
     expected = np.repeat(case["lr_per_epoch"], steps // epochs, axis=0)
     np.testing.assert_allclose(record.rates, expected, rtol=1e-7)
     state = task.state_dict()

@@ -212,6 +212,17 @@ def test_the_teacher_follows_the_student_and_learns_nothing_itself(drawn: Path) 
     assert all(value.grad is not None for value in task.student.parameters())
 
 
+def test_the_teacher_follows_before_tokens_are_contrasted(drawn: Path) -> None:
+    task, batch = make(teacher_momentum=0.5, contrast_start=9), batch_of(drawn)
+    before = [value.clone() for value in task.teacher.parameters()]
+    with torch.no_grad():
+        for value in task.student.parameters():
+            value.add_(1.0)
+    task.training_loss(batch)
+    for value, old in zip(task.teacher.parameters(), before, strict=True):
+        torch.testing.assert_close(value, old + 0.5)
+
+
 def test_tags_alone_are_enough(drawn: Path) -> None:
     task, batch = make(scribble_weight=0.0), batch_of(drawn)
     with_strokes, _ = task.training_loss(batch)

@@ -34,7 +34,7 @@ def test_golden(case: Case, pairs: int, monkeypatch: pytest.MonkeyPatch) -> None
     logits = torch.tensor(case["logits"], requires_grad=True)
     features = torch.tensor(case["feat"], requires_grad=True)
     result = local_aggregation(logits, features, sigma=float(case["sigma"]))
-    close = {"rtol": 1e-9, "atol": 1e-14}
+    close = {"rtol": 1e-9, "atol": 1e-12}  # the vectors' own: 1e-9
     torch.testing.assert_close(result.detach(), torch.tensor(case["out"]), **close)
     (result * torch.tensor(case["upstream"])).sum().backward()
     torch.testing.assert_close(logits.grad, torch.tensor(case["grad_logits"]), **close)

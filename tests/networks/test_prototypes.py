@@ -82,5 +82,6 @@ def test_slots_of_a_pictures_classes() -> None:
     memory.update(torch.ones(1, 2, 3), torch.tensor([[1, 0]]))
     prototypes, present = memory.of_tags(torch.tensor([[1, 1], [0, 1]]))
     assert prototypes.shape == (1, 4, 3)
-    assert present.tolist() == [[True, True, True, False], [False, False, True, False]]
+    assert present.tolist() == [[True] * 4, [False, False, True, True]]
+    assert memory.filled.flatten().tolist() == [True, True, True, False]
     assert [name for name, _ in memory.named_buffers()] == ["slots", "count"]

@@ -176,6 +176,8 @@ def _shorter_stroke(
             "length to shrink; rasterise the strokes and perturb the label image"
         )
     points = stroke.points
+    if not len(points):  # files hold such strokes, too
+        return stroke
     place = rng.random() if placement == "random" else 0.5
     if stroke.closed:
         # A loop is opened at this place, and the part in the middle is kept.

@@ -47,8 +47,8 @@ def multi_scale_cam(
             cover the whole image.
         images: ``(B, C, H, W)`` float, as the network takes them.
         scales: Sizes of the views relative to the image.
-        stride: Pixels; the sides of every view are rounded to a multiple of it, so that a network
-            of patches never pads.
+        stride: Pixels; the sides of every view, whole pixels rounded down, become the nearest
+            multiple of it, so that a network of patches never pads.
 
     Returns:
         For each raw map ``(B, K - 1, H, W)`` in ``[0, 1)``, at least float32.
@@ -62,7 +62,7 @@ def multi_scale_cam(
     totals: list[Tensor] = []
     with torch.no_grad():
         for scale in scales:
-            sides = [max(1, int(side * scale / stride + 0.5)) * stride for side in size]
+            sides = [max(1, int(int(side * scale) / stride + 0.5)) * stride for side in size]
             view = _resize(images, sides)
             found = [_both_ways(raw, size) for raw in activation(torch.cat([view, view.flip(-1)]))]
             totals = [a + b for a, b in zip(totals, found, strict=True)] if totals else found

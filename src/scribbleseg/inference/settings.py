@@ -8,6 +8,7 @@ from scribbleseg.errors import ConfigError
 __all__ = ["PROTOCOLS", "Inference", "Protocol", "Refine"]
 
 Combine = Literal["logits", "probability", "cdsp_order"]
+Fusion = Literal["mean", "sum", "max"]
 Refine = Literal["none", "par", "crf_toco", "crf_toco_cam", "crf_blpseg", "crf_deeplab"]
 Protocol = Literal[
     "blpseg", "blpseg_crf", "cdsp_acdc", "cdsp_cityscapes", "cdsp_coco", "cdsp_voc", "lpl",
@@ -30,8 +31,9 @@ class Inference:
         combine: What is averaged. ``logits``: logits at the picture's size; ``probability``:
             softmax at the picture's size; ``cdsp_order``: softmax in each window, before windows
             are averaged and before anything is resized (published evaluation of CDSP).
-        over_flips: ``mean`` or ``max`` of a view and its mirrored twin.
-        over_scales: ``mean`` or ``max`` over the scales.
+        over_flips: ``mean``, ``sum`` or ``max`` of a view and its mirrored twin. The sum decides as
+            the mean does, unless ``refine`` or a threshold makes probabilities of it.
+        over_scales: ``mean``, ``sum`` or ``max`` over the scales.
         bicubic: Resize pictures by bicubic interpolation instead of bilinear.
         align_corners: Resize pictures (bilinear) and network outputs so that the centres of the
             corner pixels coincide, instead of the corners.
@@ -53,8 +55,8 @@ class Inference:
     stride: float = 2 / 3
     windows_at_once: int = 8
     combine: Combine = "logits"
-    over_flips: Literal["mean", "max"] = "mean"
-    over_scales: Literal["mean", "max"] = "mean"
+    over_flips: Fusion = "mean"
+    over_scales: Fusion = "mean"
     bicubic: bool = False
     align_corners: bool = False
     round_sizes: Literal["nearest", "down"] = "nearest"
@@ -116,8 +118,22 @@ PROTOCOLS: dict[Protocol, Inference] = {
     # validation during the training of PFA: no score of whole pictures, and for its two augmented
     # predictions an oracle (data.evaluation_tags mask)
     "pfa_crop": Inference(window=(320, 320), center=(320, 320)),
-    # the decoder of ToCo
-    "toco_voc": Inference((1.0, 1.25, 1.5), flip=True, over_scales="max", refine="crf_deeplab"),
-    "toco_coco": Inference((1.0, 1.25, 1.5), flip=True, over_flips="max", refine="crf_deeplab"),
+    # the decoder of ToCo; sums, as the CRF's unary is their softmax
+    "toco_voc": Inference(
+        (1.0, 1.25, 1.5),
+        flip=True,
+        over_flips="sum",
+        over_scales="max",
+        round_sizes="down",
+        refine="crf_deeplab",
+    ),
+    "toco_coco": Inference(
+        (1.0, 1.25, 1.5),
+        flip=True,
+        over_flips="max",
+        over_scales="sum",
+        round_sizes="down",
+        refine="crf_deeplab",
+    ),
 }
 """Published evaluations by name."""

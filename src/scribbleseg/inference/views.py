@@ -125,7 +125,7 @@ def fuse_views(
         how: What is averaged.
 
     Returns:
-        B maps ``(K, H, W)``: mean (or largest) logits, or probabilities, as ``how.combine`` says.
+        B maps ``(K, H, W)``: mean, sum or largest of logits or probabilities, as ``how`` says.
     """
     fused: list[Tensor] = []
     count = 0
@@ -133,19 +133,16 @@ def fuse_views(
         count += 1
         pair = [view[: len(sizes)], view[len(sizes) :].flip(-1)] if how.flip else [view]
         softmax = how.combine == "probability"
-        if how.over_flips == "mean" and len(pair) == 2 and not softmax:
-            pair = [(pair[0] + pair[1]) / 2]  # resizing is linear: once instead of twice
+        if how.over_flips != "max" and len(pair) == 2 and not softmax:
+            pair = [_flips_together(pair, how)]  # resizing is linear: once instead of twice
         for index, size in enumerate(sizes):
             scores = [resize_scores(one[index], size, how) for one in pair]
             if softmax:
                 scores = [one.softmax(dim=0) for one in scores]
-            score = scores[0]
-            if len(scores) == 2:
-                mean = how.over_flips == "mean"
-                score = (scores[0] + scores[1]) / 2 if mean else torch.maximum(*scores)
+            score = _flips_together(scores, how) if len(scores) == 2 else scores[0]
             if count == 1:
                 fused.append(score if len(how.scales) == 1 else _owned(score, view))
-            elif how.over_scales == "mean":
+            elif how.over_scales != "max":
                 fused[index] += score.to(fused[index].device)
             else:
                 torch.maximum(fused[index], score.to(fused[index].device), out=fused[index])
@@ -160,6 +157,14 @@ def resize_scores(scores: Tensor, size: tuple[int, int], how: Inference) -> Tens
     if scores.shape[-2:] == size:
         return scores
     return F.interpolate(scores[None], size, mode="bilinear", align_corners=how.align_corners)[0]
+
+
+def _flips_together(pair: Sequence[Tensor], how: Inference) -> Tensor:
+    """One map of a view and its twin, which is no longer mirrored."""
+    if how.over_flips == "max":
+        return torch.maximum(pair[0], pair[1])
+    total = pair[0] + pair[1]
+    return total / 2 if how.over_flips == "mean" else total
 
 
 def _meet(start: int, window: int, length: int) -> tuple[slice, slice]:

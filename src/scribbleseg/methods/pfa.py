@@ -16,6 +16,7 @@ taught by the strokes, and the plain prediction shall agree with it. Three stage
 hyper-parameter      paper     code, and ours meaning
 ==================== ========= ============== ===============================================
 prototype_start      10 epochs 30 of 200      optimiser steps of the warm-up
+warm_up_weight       1         1              strokes on the plain prediction until then
 slots                5         10             global prototypes of each class
 momentum             0.99      0.99           share of a global prototype that stays
 local_weights                                 of the second stage:
@@ -82,14 +83,12 @@ class StageWeights:
     global_consistency: float = 0.0
 
 
-WARM_UP = StageWeights(plain_ce=1.0)
-
-
 class PFA(SegmentationTask):
     """Partial cross entropy on features augmented by prototypes, and agreement with it.
 
     Args:
         prototype_start: Optimiser steps of the warm-up; 15 % of all steps as published.
+        warm_up_weight: Weight of the strokes on the plain prediction until then.
         slots: Global prototypes of each class; 0 for local ones alone.
         momentum: Share of a global prototype that stays when a local one moves it.
         local_weights: Weights before the memory is full.
@@ -112,6 +111,7 @@ class PFA(SegmentationTask):
         self,
         *,
         prototype_start: int,
+        warm_up_weight: float = 1.0,
         slots: int = 10,
         momentum: float = 0.99,
         local_weights: StageWeights = StageWeights(local_ce=1.0, local_consistency=0.02),
@@ -137,6 +137,8 @@ class PFA(SegmentationTask):
         ):
             if value < least:
                 raise ConfigError(f"model.{name}: {value}; expected {least} or more")
+        if warm_up_weight <= 0:
+            raise ConfigError(f"model.warm_up_weight: {warm_up_weight}; expected more than 0")
         if not 0 <= momentum <= 1:
             raise ConfigError(f"model.momentum: {momentum}; expected 0 to 1")
         for name, stage in (("local_weights", local_weights), ("global_weights", global_weights)):
@@ -152,6 +154,7 @@ class PFA(SegmentationTask):
         if prediction == "global" and slots == 0:
             raise ConfigError("model.prediction: global needs model.slots above 0")
         self.prototype_start, self.prediction = prototype_start, prediction
+        self.warm_up_weights = StageWeights(plain_ce=warm_up_weight)
         self.local_weights, self.global_weights = local_weights, global_weights
         self.consistency: Consistency = consistency
         self.class_pixels = class_pixels
@@ -169,7 +172,7 @@ class PFA(SegmentationTask):
         image, tags = batch["image"], batch["tags"]
         features, rest = self.net.split(pad_to_multiple(image, self.net.stride))
         logits = {"plain": rest(features)}
-        weights = WARM_UP
+        weights = self.warm_up_weights
         if self.global_step >= self.prototype_start:
             prototypes = local_prototypes(features, _on_map(logits["plain"], features), tags)
             weights = self._stage(prototypes, tags)
@@ -282,7 +285,7 @@ class PFA(SegmentationTask):
             ``(B, K, H, W)``.
 
         Raises:
-            ConfigError: Global prototypes are asked for, and there are none.
+            ConfigError: Global prototypes are asked for, and there are none of any class.
         """
         assert isinstance(self.net, SplitNetwork)
         features, rest = self.net.split(pad_to_multiple(image, self.net.stride))
@@ -295,12 +298,12 @@ class PFA(SegmentationTask):
         tags = tags.expand(len(image), -1)
         if self.prediction == "global":
             assert self.memory is not None
-            prototypes, present = self.memory.of_tags(tags)
-            if not present.any(dim=1).all():
+            if not self.memory.filled.any():
                 raise ConfigError(
-                    "model.prediction: global, but the memory has no prototypes of a picture's "
-                    f"classes; training began to fill it in step {self.prototype_start}"
+                    "model.prediction: global, but the memory has no prototypes; training begins "
+                    f"to fill it in step {self.prototype_start}"
                 )
+            prototypes, present = self.memory.of_tags(tags)
         else:
             prototypes, present = local_prototypes(features, _on_map(plain, features), tags), tags
         return enlarged(

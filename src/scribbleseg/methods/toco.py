@@ -181,9 +181,14 @@ class ToCo(SegmentationTask):
         class_logits, aux_logits = net.classify(tokens)
         logits = net.upsample(net.segment(tokens.patches), image)
         terms = {
-            "classification": F.multilabel_soft_margin_loss(class_logits.float(), present),
-            "aux_classification": F.multilabel_soft_margin_loss(aux_logits.float(), present),
+            "classification": F.multilabel_soft_margin_loss(
+                at_least_float32(class_logits), present
+            ),
+            "aux_classification": F.multilabel_soft_margin_loss(
+                at_least_float32(aux_logits), present
+            ),
         }
+        self._update_teacher()
         # Terms come and go; several processes wait for a gradient of every weight.
         idle = [logits, *self.student.parameters()]
         terms["classification"] = terms["classification"] + 0 * sum(part.mean() for part in idle)
@@ -233,7 +238,6 @@ class ToCo(SegmentationTask):
         )
         other = self.net.tokens(batch["other_view"]).class_token
         everything = torch.cat([class_token, other, self.net.tokens(crops).class_token])
-        self._update_teacher()
         target = self.teacher(everything[: 2 * len(class_token)].detach())
         return class_token_contrast(
             self.student(everything),
@@ -244,6 +248,7 @@ class ToCo(SegmentationTask):
 
     @torch.no_grad()
     def _update_teacher(self) -> None:
+        """In every step, as published, also while tokens are not contrasted yet."""
         for slow, fast in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
             slow.lerp_(fast, 1 - self.teacher_momentum)
 

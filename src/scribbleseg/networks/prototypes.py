@@ -153,10 +153,11 @@ class PrototypeMemory(nn.Module):
             tags: ``(B, K)``, above 0 for the classes of the picture.
 
         Returns:
-            ``(1, K * G, D)`` float, and ``(B, K * G)`` bool; empty slots belong to none.
+            ``(1, K * G, D)`` float, and ``(B, K * G)`` bool. Empty slots are there, too: 0, as
+            published.
         """
-        present = (tags > 0).unsqueeze(-1) & self.filled
-        return self.slots.flatten(0, 1).unsqueeze(0), present.flatten(1)
+        present = (tags > 0).repeat_interleave(self.slots.shape[1], dim=1)
+        return self.slots.flatten(0, 1).unsqueeze(0), present
 
 
 def _at_least_float32(tensor: Tensor) -> Tensor:
