@@ -203,6 +203,27 @@ def test_two_steps_and_a_checkpoint_and_two_steps_are_four(
 
 
 @every_method
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_batch_norms_keep_their_statistics(method: Any, frozen: bool, drawn: Path) -> None:
+    trainer = L.Trainer(
+        max_steps=2,
+        val_check_interval=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    task = make(method, freeze_batch_norm=frozen)
+    norms = [part for part in task.net.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    before = [(norm.running_mean.clone(), norm.weight.detach().clone()) for norm in norms]
+    trainer.fit(task, data_for(method, drawn))
+    for norm, (mean, weight) in zip(norms, before, strict=True):
+        assert torch.equal(norm.running_mean, mean) == frozen
+        assert not torch.equal(norm.weight, weight)
+
+
+@every_method
 def test_weights_go_into_their_own_kind_only(method: Any, drawn: Path, tmp_path: Path) -> None:
     from scribbleseg.errors import CheckpointError
 

@@ -92,6 +92,12 @@ def test_warmup_rises_to_one_and_the_end_stays(schedule: str) -> None:
     assert factor(6) >= factor(9)
 
 
+def test_a_tenth_after_each_third() -> None:
+    found = [learning_rate_factor(step, 9, schedule="step") for step in range(11)]
+    assert found == pytest.approx([1.0] * 3 + [0.1] * 3 + [0.01] * 5)
+    assert learning_rate_factor(8, 9, schedule="step", end_factor=0.5) == pytest.approx(0.505)
+
+
 @pytest.mark.parametrize("step", [0, 1, 1499, 1500, 1501, 19999])
 def test_warmup_and_poly_of_toco(step: int) -> None:
     warm, whole = 1500, 20000

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from scribbleseg.data.sample import Batch, EvaluationBatch
@@ -48,6 +49,8 @@ class SegmentationTask(L.LightningModule, ABC):
         optimization: Optimiser, parameter groups and schedule.
         ema_decay: Decay of an exponential moving average of the weights, which is then what is
             evaluated and saved; null for none.
+        freeze_batch_norm: Whether batch norms keep the running statistics that they came with and
+            normalise by them, for batches too small to tell any; their weights learn.
         far_background_weight: Weight of the far-field term, which is added when
             ``data.background_prior`` is hull.
         mask_weight: Weight of the cross entropy on masks, which is added for methods that learn
@@ -74,6 +77,7 @@ class SegmentationTask(L.LightningModule, ABC):
         ignore_index: int = 255,
         optimization: Optimization = Optimization(),
         ema_decay: float | None = None,
+        freeze_batch_norm: bool = False,
         far_background_weight: float = 1.0,
         mask_weight: float = 1.0,
         inference: Inference = Inference(),
@@ -82,6 +86,7 @@ class SegmentationTask(L.LightningModule, ABC):
         super().__init__()
         self.class_names, self.ignore_index = list(class_names), ignore_index
         self.optimization, self.ema_decay = optimization, ema_decay
+        self.freeze_batch_norm = freeze_batch_norm
         self.far_background_weight, self.mask_weight = far_background_weight, mask_weight
         self.net = network(len(self.class_names), in_channels).to(memory_format=torch.channels_last)
         self.confusion = np.zeros((len(self.class_names),) * 2, np.int64)
@@ -125,6 +130,13 @@ class SegmentationTask(L.LightningModule, ABC):
             self.check_supervision(self.trainer.datamodule.train_supervision)  # type: ignore[attr-defined]
         elif stage != "validate":
             self._check_whole_pictures()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Freeze what shall be; not before, as Lightning warns of modules that it finds so."""
+        if self.freeze_batch_norm:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
 
     @property
     def _adds_masks(self) -> bool:

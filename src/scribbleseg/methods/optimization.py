@@ -16,7 +16,7 @@ from scribbleseg.errors import ConfigError
 
 __all__ = ["Optimization", "Schedule", "learning_rate_factor"]
 
-Schedule = Literal["constant", "poly", "linear", "cosine"]
+Schedule = Literal["constant", "poly", "linear", "cosine", "step"]
 """Shape of the decay of a learning rate."""
 
 
@@ -149,9 +149,9 @@ def learning_rate_factor(
 
     During the warm-up it rises linearly from ``warmup_start`` towards 1; after it, with t the share
     of the remaining steps (with ``decay_from_start``: of all steps) that are done: poly
-    ``(1 - t)**power``, linear ``1 - t``, cosine ``(1 + cos(pi t)) / 2``, all stretched so that they
-    end at ``end_factor``. It changes every ``hold_steps`` steps; from ``total_steps`` on it stays
-    at its last value.
+    ``(1 - t)**power``, linear ``1 - t``, cosine ``(1 + cos(pi t)) / 2``, step a tenth after each
+    third, all mapped from 0..1 to ``end_factor``..1. It changes every ``hold_steps`` steps; from
+    ``total_steps`` on it stays at its last value.
 
     >>> [round(learning_rate_factor(s, 4, schedule="cosine"), 3) for s in range(5)]
     [1.0, 0.854, 0.5, 0.146, 0.0]
@@ -167,5 +167,6 @@ def learning_rate_factor(
         "poly": (1 - done) ** power,
         "linear": 1 - done,
         "cosine": (1 + math.cos(math.pi * done)) / 2,
+        "step": 0.1 ** min(int(3 * done), 2),
     }[schedule]
     return end_factor + (1 - end_factor) * left
