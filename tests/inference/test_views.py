@@ -231,6 +231,10 @@ def test_fusing_changes_no_view() -> None:
         ({"window": (0, 5)}, "inference.window"),
         ({"stride": 0}, "inference.stride"),
         ({"long_side": 0}, "inference.long_side"),
+        (
+            {"over_scales": "sum", "combine": "probability"},
+            "sums of probabilities",
+        ),
         ({"windows_at_once": 0}, "inference.windows_at_once"),
         ({"tile": 5}, "inference.tile"),
     ],

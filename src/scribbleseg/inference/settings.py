@@ -31,8 +31,9 @@ class Inference:
         combine: What is averaged. ``logits``: logits at the picture's size; ``probability``:
             softmax at the picture's size; ``cdsp_order``: softmax in each window, before windows
             are averaged and before anything is resized (published evaluation of CDSP).
-        over_flips: ``mean``, ``sum`` or ``max`` of a view and its mirrored twin. The sum decides as
-            the mean does, unless ``refine`` or a threshold makes probabilities of it.
+        over_flips: ``mean``, ``sum`` or ``max`` of a view and its mirrored twin. The sum, of logits
+            alone, decides as the mean does, unless ``refine`` or a threshold makes probabilities of
+            it.
         over_scales: ``mean``, ``sum`` or ``max`` over the scales.
         bicubic: Resize pictures by bicubic interpolation instead of bilinear.
         align_corners: Resize pictures (bilinear) and network outputs so that the centres of the
@@ -83,6 +84,11 @@ class Inference:
                 raise ConfigError(
                     f"inference.{name}: {getattr(self, name)!r} must be positive and not empty"
                 )
+        if self.combine != "logits" and "sum" in (self.over_flips, self.over_scales):
+            raise ConfigError(
+                f"inference.combine: {self.combine}, but sums of probabilities are none; take mean "
+                "or max over flips and scales, or combine logits"
+            )
         if not 0 < self.stride <= 1:
             raise ConfigError(f"inference.stride: {self.stride} must be above 0 and at most 1")
         if self.tile < 256:
