@@ -1,5 +1,8 @@
+import struct
+import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -43,6 +46,32 @@ def test_three_equal_channels_are_accepted(tmp_path: Path) -> None:
     label = np.array([[0, 7], [255, 2]], np.uint8)
     Image.fromarray(np.stack([label] * 3, axis=-1)).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_label(tmp_path / "a.png"), label)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_of_few_bits_is_not_stretched(bits: int, tmp_path: Path) -> None:
+    values = np.arange(2**bits, dtype=np.uint8)
+    packed = bytes(
+        sum(int(v) << (8 - bits * (i + 1)) for i, v in enumerate(values[at : at + 8 // bits]))
+        for at in range(0, len(values), 8 // bits)
+    )
+    with (tmp_path / "a.png").open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        for name, content in (
+            (b"IHDR", struct.pack(">IIBBBBB", len(values), 1, bits, 0, 0, 0, 0)),
+            (b"IDAT", zlib.compress(b"\0" + packed)),
+            (b"IEND", b""),
+        ):
+            file.write(struct.pack(">I", len(content)) + name + content)
+            file.write(struct.pack(">I", zlib.crc32(name + content)))
+    assert read_label(tmp_path / "a.png").tolist() == [values.tolist()]
+
+
+def test_colours_of_16_bits_are_refused_even_if_equal(tmp_path: Path) -> None:
+    label = np.array([[0, 1], [255, 65535]], np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), np.dstack([label] * 3))
+    with pytest.raises(DataError, match=r"a\.png: .*three of 16 bits; save one channel alone"):
+        read_label(tmp_path / "a.png")
 
 
 def test_one_bit_mask(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from tests.e2e.test_train import write_config
 from scribbleseg.annotation import read_label
 from scribbleseg.cli.main import main
 from scribbleseg.recipes.robustness import table_of
+from scribbleseg.recipes.training_images import training_images
 
 
 def test_trainings_table_and_plot(
@@ -50,9 +51,24 @@ def test_trainings_table_and_plot(
     assert np.asarray(Image.open(out / "robustness.png")).std() > 5
     environment = json.loads((out / "runs/shrink_0.3/seed0/environment.json").read_text())
     assert json.loads(environment["raster"])["perturb"]["shrink"] == 0.3
+    assert main([*line, "--model.optimization.lr", "0.5"]) == 2
+    assert "out: holds trainings of something else: options [" in capsys.readouterr().err
     for path in (out / "scribbles/shrink_0.3/seed0").glob("*.png"):
         kept = (read_label(path) != 255).sum()
         assert 0 < kept < 0.6 * (read_label(drawn / "scribbles" / path.name) != 255).sum()
+
+
+def test_the_scribbles_of_the_config_are_the_ones_that_are_shortened(
+    drawn: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    perturb = ["perturb", str(drawn), "--shrink", "0.5", "--out", str(other)]
+    assert main(perturb) == 0
+    config = Path(write_config(tmp_path, drawn))
+    own, _, _ = training_images(config, {})
+    chosen, _, _ = training_images(config, {"data.scribbles": str(other)})
+    assert own.scribbles == "scribbles"
+    assert chosen.scribbles == str(other.resolve())
 
 
 def test_a_dry_run_changes_nothing(

@@ -69,7 +69,17 @@ def test_mixed_supervision_collates(drawn: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "transform", [v2.RandomRotation(45), RandomRotation(45, p=1.0), RandomCrop((80, 80))]
+    "transform",
+    [
+        v2.RandomRotation(45),
+        v2.RandomRotation(45, fill=1),
+        v2.RandomAffine(20, fill=114),
+        v2.Pad(4, fill=2),
+        v2.RandomPerspective(p=1.0, fill=1),
+        v2.ElasticTransform(alpha=200.0, sigma=3.0, fill=1),
+        RandomRotation(45, p=1.0),
+        RandomCrop((80, 80)),
+    ],
 )
 def test_padding_is_unlabelled_and_near_nothing_whatever_the_transform(
     drawn: Path, transform: v2.Transform

@@ -93,6 +93,8 @@ def test_more_than_there_is() -> None:
         match=r"data\.batch_size: 6 on 2 process\(es\) is more than the 10 training images",
     ):
         EpochSampler(TEN, batch_size=6, seed=0, world_size=2)
+    with pytest.raises(ConfigError, match=r"data\.batch_size: 0; expected 1 or more"):
+        EpochSampler(TEN, batch_size=0, seed=0)
 
 
 MIXED = ["tags"] * 3 + ["scribble", "mask"] + ["tags"] * 6

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 from tests.golden_cases import Case, golden
 
-from scribbleseg.data.supervision import split_labelled
+from scribbleseg.data.supervision import read_supervision, split_labelled
 from scribbleseg.errors import ConfigError, DataError
 
 NAMES = ["a", "b", "c", "d"]
@@ -25,6 +27,11 @@ def test_the_others_bring_tags_or_take_no_part() -> None:
         "c": "tags",
     }
     assert split_labelled(NAMES, NAMES, "mask", 2, "leave_out") == {"a": "mask", "b": "mask"}
+
+
+def test_a_file_as_windows_editors_write_it(tmp_path: Path) -> None:
+    (tmp_path / "kinds.txt").write_text("a\tscribble\nb\ttags\n", encoding="utf-8-sig")
+    assert read_supervision(tmp_path / "kinds.txt") == {"a": "scribble", "b": "tags"}
 
 
 def test_lists_that_cannot_be() -> None:

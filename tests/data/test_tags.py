@@ -45,6 +45,15 @@ def test_unknown_tags_and_bad_files(tmp_path: Path) -> None:
         read_tags(tmp_path / "b.json", NAMES)
     with pytest.raises(DataError, match=r"c\.txt: no such file"):
         read_tags(tmp_path / "c.txt", NAMES)
+    for text in ('["x"]', '{"x": null}', '{"x": "cat"}'):
+        (tmp_path / "b.json").write_text(text)
+        with pytest.raises(DataError, match=r"b\.json: expected a list of classes for each id"):
+            read_tags(tmp_path / "b.json", NAMES)
+    (tmp_path / "d.txt").write_bytes("x\tkä\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"d\.txt: byte 3 is not UTF-8"):
+        read_tags(tmp_path / "d.txt", NAMES)
+    (tmp_path / "e.txt").write_text("x\tcat\n", encoding="utf-8-sig")
+    assert list(read_tags(tmp_path / "e.txt", NAMES)) == ["x"]
 
 
 def test_tags_as_other_projects_publish_them(tmp_path: Path) -> None:

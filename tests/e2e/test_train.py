@@ -383,6 +383,6 @@ def test_the_default_folder_is_named_after_dataset_config_and_seed(
     config = write_config(tmp_path, drawn)
     command = ["fit", "--config", config, "--seed_everything", "3", "--trainer.max_steps", "1"]
     assert main(command) == 0
-    assert (tmp_path / "runs/folder/tiny/seed3/status.json").is_file()
+    assert (tmp_path / "runs" / drawn.name / "tiny/seed3/status.json").is_file()
     assert main(command) == 2
     assert "exists (done); continue it with --resume" in capsys.readouterr().err

@@ -4,10 +4,12 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from scribbleseg.errors import CheckpointError
 from scribbleseg.networks import UNet
+from scribbleseg.networks.weights import build_encoder
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,16 @@ def test_safetensors_and_grey_pictures(resnet18: dict[str, torch.Tensor], tmp_pa
     torch.testing.assert_close(
         net.encoder.conv1.weight, resnet18["conv1.weight"].sum(dim=1, keepdim=True)
     )
+
+
+def test_a_damaged_file_in_the_cache_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while deserializing header: HeaderTooLarge")
+
+    monkeypatch.setattr("scribbleseg.networks.weights._check_download", lambda _: None)
+    monkeypatch.setattr("scribbleseg.networks.weights._EncoderAlone", damaged)
+    with pytest.raises(CheckpointError, match=r"'imagenet' for encoder 'resnet18': .*HeaderToo"):
+        build_encoder("resnet18", "imagenet", 3)
 
 
 def test_timm_encoders_load_timm_files(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,41 @@ def test_a_recipe_may_pass_a_sigterm_on(
     config = write_config(tmp_path, drawn)
     assert run_until(signal.SIGTERM, "train", tmp_path, config, times=2) == 128 + signal.SIGTERM
     assert json.loads((tmp_path / "run/status.json").read_text())["state"] == "interrupted"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_validation_alone_is_stopped_too(signum: int, whole: Path) -> None:
+    before = (whole / "run/metrics.json").read_text()
+
+    def target() -> None:
+        original = PartialCrossEntropy.validation_step
+
+        def signals(*args: Any, **kwargs: Any) -> Any:
+            os.kill(os.getpid(), signum)
+            return original(*args, **kwargs)
+
+        PartialCrossEntropy.validation_step = signals  # type: ignore[method-assign]
+        os._exit(main(["validate", "--run", str(whole / "run")]))
+
+    process = multiprocessing.get_context("fork").Process(target=target)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 128 + signum
+    assert (whole / "run/metrics.json").read_text() == before
+    assert not (whole / "run/lock").exists()
+
+
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_a_run_in_which_another_process_works_is_not_scored(
+    command: str, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = whole / "run/lock"
+    lock.write_text(json.dumps({"pid": os.getppid(), "host": socket.gethostname()}))
+    try:
+        assert main([command, "--run", str(whole / "run")]) == 2
+    finally:
+        lock.unlink()
+    assert "works in this folder; wait for it" in capsys.readouterr().err
 
 
 def test_before_training_nothing_is_left_behind(drawn: Path, tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
+import contextlib
 import json
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.errors import RunError
 from scribbleseg.recipes import RunFolder
 
@@ -111,6 +114,35 @@ def test_two_processes_do_not_share_a_folder(folder: RunFolder) -> None:
     folder.lock.path.write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
     with pytest.raises(RunError, match="process 1 on elsewhere"):
         folder.open("resume")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_of_processes_that_find_a_lock_left_behind_one_takes_it(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    locks = [FolderLock(tmp_path / str(number)) for number in range(60)]
+    for lock in locks:
+        lock.folder.mkdir()
+        lock.path.write_text(json.dumps({"pid": dead.pid, "host": socket.gethostname()}))
+    context = multiprocessing.get_context("fork")
+    together, taken = context.Barrier(3), context.Value("i", 0)
+
+    def take() -> None:
+        for lock in locks:
+            together.wait(30)
+            with contextlib.suppress(RunError):
+                lock.acquire()
+                with taken.get_lock():
+                    taken.value += 1
+        together.wait(30)  # until here all are alive
+        os._exit(0)
+
+    processes = [context.Process(target=take) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert taken.value == len(locks)
 
 
 def test_the_lock_of_a_dead_process_is_taken_over(folder: RunFolder) -> None:

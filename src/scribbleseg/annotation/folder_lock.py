@@ -1,8 +1,11 @@
 """Two processes never work in one folder: a file that says who does."""
 
+import contextlib
+import fcntl
 import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +49,19 @@ class FolderLock:
         Raises:
             RunError: Another process works there.
         """
-        self.check()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.path.unlink(missing_ok=True)  # left by a process that is gone, as `check` has seen
         owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
-        try:
-            with self.path.open("x", encoding="utf-8") as file:
-                file.write(owner)
-        except FileExistsError:
-            raise RunError(
-                f"{self.folder}: another process has just started in this folder"
-            ) from None
+        with _one_at_a_time(self.folder):
+            self.check()
+            # Left by a process that is gone, as `check` has seen.
+            self.path.unlink(missing_ok=True)
+            try:
+                with self.path.open("x", encoding="utf-8") as file:
+                    file.write(owner)
+            except FileExistsError:
+                raise RunError(
+                    f"{self.folder}: another process has just started in this folder"
+                ) from None
 
     def release(self) -> None:
         """Give the folder back."""
@@ -79,6 +84,18 @@ class FolderLock:
         if owner["host"] == socket.gethostname() and not _is_alive(owner["pid"]):
             return None
         return owner
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Between the look at a lock that was left and the new one nobody else may look."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # file systems that cannot: the rest is as good as it is
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _is_alive(pid: int) -> bool:

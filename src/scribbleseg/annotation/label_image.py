@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from scribbleseg.annotation.image_file import open_image
 from scribbleseg.annotation.whole_file import whole_file
@@ -25,19 +26,30 @@ Color = tuple[int, int, int]
 """RGB, 0..255."""
 
 
+STRETCHED = {"L;2": 85, "L;4": 17}
+"""By what Pillow multiplies grey PNGs of few bits."""
+
+
 def read_label(path: Path) -> LabelImage:
     """Class indices ``(H, W)`` of a label image, uint8 or uint16.
 
-    Palette, grey (1, 8 and 16 bit) and colour pictures with three equal channels hold indices;
-    anything else is refused.
+    Palette, grey (1, 2, 4, 8 and 16 bit) and 8-bit colour pictures with three equal channels hold
+    indices; anything else is refused.
 
     Raises:
         DataError: The file cannot be read or holds colours instead of indices.
     """
     with open_image(path) as image:
+        stored = str(image.tile[0][3]) if isinstance(image, PngImageFile) and image.tile else ""
         mode, pixels = image.mode, np.asarray(image)
+    if mode == "RGB" and "16" in stored:  # of which Pillow keeps the upper half
+        raise DataError(
+            f"{path}: a label image holds one class index a pixel (palette or grey, 8 or 16 bit), "
+            "this one has three of 16 bits; save one channel alone"
+        )
     if mode in {"P", "L", "1"}:
-        return pixels.astype(np.uint8)
+        # Pillow stretches grey of 2 and 4 bits to 0..255.
+        return pixels.astype(np.uint8) // STRETCHED.get(stored, 1)
     if mode.startswith("I;16"):
         return pixels.astype(np.uint16)
     if mode == "RGB" and (pixels == pixels[..., :1]).all():

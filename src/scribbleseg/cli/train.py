@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,7 @@ class TrainingCLI(LightningCLI):
             )
             self.cost = RunCost()
             callbacks += [self.interruption, bad_steps, self.cost, self.writer]
-        if self.command == "test":
+        if self.command in {"validate", "test"}:
             callbacks.append(self.interruption)
         if self.command in {"fit", "test"}:
             callbacks.append(LabelWriter(folder.path / "predictions", layout.palette))
@@ -232,21 +232,34 @@ class TrainingCLI(LightningCLI):
 
     def validate(self) -> None:
         """Score a checkpoint on the validation images."""
-        load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
-        self.datamodule.prepare_data()
-        self.trainer.validate(self.model, self.datamodule, verbose=False)
-        if self.trainer.is_global_zero:
-            images = len(self.datamodule.names("val"))
-            self._publish(
-                "val", Report(images, tuple(self.datamodule.class_names), self.model.confusion)
-            )
+        with self.interruption, self._folder():
+            load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
+            self.datamodule.prepare_data()
+            self.trainer.validate(self.model, self.datamodule, verbose=False)
+            if self.trainer.is_global_zero:
+                images = len(self.datamodule.names("val"))
+                self._publish(
+                    "val", Report(images, tuple(self.datamodule.class_names), self.model.confusion)
+                )
 
     def test(self) -> None:
         """Predict, score and draw the test images with a checkpoint."""
-        with self.interruption:
+        with self.interruption, self._folder():
             steps = load_weights(self.model, self.run_folder.checkpoint(self.config.checkpoint))
             self.datamodule.prepare_data()
             self._test(steps)
+
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[None]:
+        """The run's folder for this process alone, whose scores are written there."""
+        lead = is_leader() and self.run_folder.path.is_dir()
+        if lead:
+            self.run_folder.lock.acquire()
+        try:
+            yield
+        finally:
+            if lead:
+                self.run_folder.close()
 
     def predict(self) -> None:
         """Predict pictures with a checkpoint: index PNGs of their size, and overlays."""
@@ -329,4 +342,7 @@ class TrainingCLI(LightningCLI):
             name = Path(str(config[-1])).stem
         else:
             name = self.config.model.class_path.rsplit(".", 1)[-1]
-        return f"runs/{self.config.data.layout}/{name}/seed{self.config.seed_everything}"
+        dataset = self.config.data.layout
+        if dataset == "folder":  # everybody's own datasets
+            dataset = Path(self.config.data.root).resolve().name
+        return f"runs/{dataset}/{name}/seed{self.config.seed_everything}"

@@ -1,12 +1,13 @@
 """What a dataset yields, and the types by which one joint transform moves all of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional
 
 from scribbleseg.errors import DataError
 
@@ -27,6 +28,31 @@ class Region(tv_tensors.Mask):
     Wherever a transform makes pixels that the picture does not have (padding, corners of a
     rotation), a region is False.
     """
+
+
+def _false_outside(kernel: Callable[..., Tensor]) -> Callable[..., Region]:
+    """A geometric transform of regions, for which its fill of pictures and labels is not meant."""
+
+    def moved(
+        region: Region,
+        *args: Any,
+        fill: object = None,
+        interpolation: object = None,
+        **options: Any,
+    ) -> Region:
+        return Region(kernel(region.as_subclass(Tensor), *args, fill=0, **options))
+
+    return moved
+
+
+for _functional, _kernel in (
+    (functional.affine, functional.affine_mask),
+    (functional.elastic, functional.elastic_mask),
+    (functional.pad, functional.pad_mask),
+    (functional.perspective, functional.perspective_mask),
+    (functional.rotate, functional.rotate_mask),
+):
+    functional.register_kernel(_functional, Region)(_false_outside(_kernel))
 
 
 class Sample(TypedDict):

@@ -87,6 +87,8 @@ class EpochSampler(Sampler[Draw]):
         if halves:
             self._check_halves()
         option, size = "weak_batch_size" if halves else "batch_size", weak_batch_size or batch_size
+        if size < 1:
+            raise ConfigError(f"data.{option}: {size}; expected 1 or more")
         self.steps = self.images // (size * world_size)
         if self.steps == 0:
             raise ConfigError(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from scribbleseg.annotation.id_list import some
+from scribbleseg.annotation.id_list import read_utf8, some
 from scribbleseg.data.layout import Supervision, kinds_of
 from scribbleseg.errors import ConfigError, DataError
 
@@ -29,7 +29,7 @@ def read_supervision(path: Path) -> dict[str, Supervision]:
         DataError: A line says something else.
     """
     kinds: dict[str, Supervision] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_utf8(path).splitlines(), start=1):
         if line.strip():
             name, _, kind = line.strip().rpartition("\t")
             if kind not in KINDS:

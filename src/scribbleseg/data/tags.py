@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scribbleseg.annotation.id_list import some
+from scribbleseg.annotation.id_list import read_utf8, some
 from scribbleseg.annotation.label_image import LabelImage, read_label
 from scribbleseg.data.layout import Layout, Record, Supervision
 from scribbleseg.errors import DataError
@@ -138,10 +138,9 @@ def read_tags(path: Path, class_names: Sequence[str]) -> dict[str, Tensor]:
             name: torch.zeros(len(class_names)).index_fill(0, torch.tensor(classes), 1.0)
             for name, classes in present.items()
         }
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; it should hold the image-level tags") from None
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; it should hold the image-level tags")
+    text = read_utf8(path)
     if path.suffix == ".json":
         try:
             entries: Mapping[str, Sequence[str | int]] = json.loads(text)
@@ -149,6 +148,12 @@ def read_tags(path: Path, class_names: Sequence[str]) -> dict[str, Tensor]:
             raise DataError(
                 f"{path}: line {error.lineno} is not valid JSON ({error.msg})"
             ) from None
+        if not isinstance(entries, dict) or not all(
+            isinstance(classes, list) for classes in entries.values()
+        ):
+            raise DataError(
+                f'{path}: expected a list of classes for each id, {{"<id>": ["cat", "dog"]}}'
+            )
     else:
         lines = [line.split("\t", 1) for line in text.splitlines() if line.strip()]
         entries = {

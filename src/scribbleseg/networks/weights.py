@@ -12,6 +12,7 @@ import segmentation_models_pytorch as smp
 import timm
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from segmentation_models_pytorch.encoders import encoders, get_encoder
 from timm.models import adapt_input_conv
@@ -72,7 +73,7 @@ def build_with_encoder(
     except (ValueError, KeyError, TypeError, NotImplementedError) as error:
         what = "" if build is _EncoderAlone else f" {build.__name__}"
         raise ConfigError(f"network: encoder {encoder!r} does not fit{what}: {error}") from None
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         if weights == "none":
             raise
         raise CheckpointError(

@@ -245,7 +245,8 @@ def train_cell(
 
 def _perturb(cell: Cell, target: Path, find_config: FindConfig) -> None:
     config = find_config(str(cell.method.config))
-    layout, root, names = training_images(config, cell.recipe.stages[0].options)
+    # Not the options of the stage, in which data.scribbles is the result.
+    layout, root, names = training_images(config, cell.method.options)
     perturb_scribbles(
         layout,
         root,

@@ -95,7 +95,7 @@ class Interruption(L.Callback):
         """Lightning has put its handlers on top again."""
         self._take_over()
 
-    on_predict_start = on_test_start
+    on_predict_start = on_validation_start = on_test_start
 
     def raise_if_asked(self, trainer: L.Trainer) -> None:
         """Leave, if a signal came to any process too late to be seen by a batch.

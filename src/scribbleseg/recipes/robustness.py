@@ -8,10 +8,12 @@ scribble-shrink by URSS, Pan et al., ICCV 2021), or a share of the strokes is re
 import csv
 import json
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import yaml
 
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.data.layout import Layout
@@ -106,8 +108,10 @@ def run_robustness(
         A row a cell: ``axis``, ``ratio``, ``seed`` and scores.
 
     Raises:
-        RunError: A training failed; the others are kept.
+        RunError: A training failed; the others are kept. Or the folder holds trainings of another
+            config, or with other options.
     """
+    _check_same(test)
     rows = []
     for number, cell in enumerate(cells, start=1):
         run = test.folder / "runs" / cell.name
@@ -122,6 +126,30 @@ def run_robustness(
         rows.append({"axis": cell.axis, "ratio": cell.ratio, "seed": cell.seed, **_scores(run)})
         _write_csv(test.folder / "robustness.csv", rows)
     return rows
+
+
+def _check_same(test: Robustness) -> None:
+    """Refuse a folder whose trainings, which are kept, are of something else."""
+    said = yaml.safe_load(Path(test.config).read_text(encoding="utf-8"))
+    now = json.loads(json.dumps({"config": said, "options": list(test.options)}, default=str))
+    path = test.folder / "trained.json"
+    if path.is_file():
+        changed = [*_differences(json.loads(path.read_text(encoding="utf-8")), now)]
+        if changed:
+            raise RunError(
+                f"{test.folder}: holds trainings of something else: {'; '.join(changed[:3])}; "
+                "choose another --out"
+            )
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+
+
+def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            yield from _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
+    elif before != now:
+        yield f"{name} {before!r} -> {now!r}"
 
 
 def _words(test: Robustness, cell: Cell, run: Path) -> list[str]:

@@ -6,17 +6,17 @@ from typing import Any
 
 import yaml
 
-from scribbleseg.data.layout import Layout
+from scribbleseg.data.layout import Layout, with_scribbles
 from scribbleseg.data.layouts import load_layout
 from scribbleseg.errors import ConfigError
 
 __all__ = ["training_images"]
 
-DATA = {"root": None, "layout": "folder", "train": "train"}
+DATA = {"root": None, "layout": "folder", "train": "train", "scribbles": None}
 
 
 def training_images(config: Path, options: Mapping[str, Any]) -> tuple[Layout, Path, list[str]]:
-    """Layout, folder and ids of the images that a config trains on.
+    """Layout, with the scribbles of the config's choice, folder and ids of its training images.
 
     Args:
         config: The file.
@@ -34,4 +34,6 @@ def training_images(config: Path, options: Mapping[str, Any]) -> tuple[Layout, P
     layout, root = load_layout(str(data["layout"]), str(data["root"]))
     if layout.generate is not None and not root.is_dir():
         layout.generate(root)
+    if data["scribbles"] not in {None, "null"}:
+        layout = with_scribbles(layout, root, str(data["scribbles"]))
     return layout, root, list(layout.names(root, str(data["train"])))
