@@ -133,7 +133,7 @@ def test_any_value_can_stand_for_void() -> None:
 
 
 def test_six_times_as_fast_as_masks_of_each_class() -> None:
-    """Measured 25 to 40 times; benchmarks/evaluation.py has the numbers."""
+    """Measured 12 to 40 times; the smallest of several, as other tests run beside it."""
     rng = np.random.default_rng(0)
     mask, prediction = (rng.integers(0, 21, (375, 500), dtype=np.uint8) for _ in range(2))
 
@@ -146,9 +146,9 @@ def test_six_times_as_fast_as_masks_of_each_class() -> None:
 
     assert ours() == by_class()
     seconds: dict[str, list[float]] = {"ours": [], "by_class": []}
-    for _ in range(7):
+    for _ in range(15):
         for function in (ours, by_class):
             started = time.perf_counter()
             function()
             seconds[function.__name__].append(time.perf_counter() - started)
-    assert np.median(seconds["by_class"]) > 6 * np.median(seconds["ours"])
+    assert min(seconds["by_class"]) > 6 * min(seconds["ours"])
