@@ -93,6 +93,19 @@ def first_batch(method: Any, root: Path, **options: Any) -> dict[str, Any]:
     return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
 
 
+def quiet_trainer(**options: Any) -> L.Trainer:
+    """A trainer on the processor that neither writes nor prints."""
+    return L.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        **options,
+    )
+
+
 def test_every_method_is_in_a_config() -> None:
     used = {
         yaml.safe_load(path.read_text())["model"]["class_path"].rsplit(".", 1)[-1]
@@ -180,15 +193,8 @@ def test_two_steps_and_a_checkpoint_and_two_steps_are_four(
     method: Any, ema_decay: float | None, drawn: Path, tmp_path: Path
 ) -> None:
     def fit(steps: int, folder: str, resumed: Path | None = None) -> dict[str, Any]:
-        trainer = L.Trainer(
-            max_steps=steps,
-            accelerator="cpu",
-            callbacks=[Reproducible(0), CheckpointWriter(tmp_path / folder)],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
+        trainer = quiet_trainer(
+            max_steps=steps, callbacks=[Reproducible(0), CheckpointWriter(tmp_path / folder)]
         )
         task = make(method, ema_decay=ema_decay)
         trainer.fit(task, data_for(method, drawn, val=None), ckpt_path=resumed, weights_only=True)
@@ -205,15 +211,7 @@ def test_two_steps_and_a_checkpoint_and_two_steps_are_four(
 @every_method
 @pytest.mark.parametrize("frozen", [True, False])
 def test_frozen_batch_norms_keep_their_statistics(method: Any, frozen: bool, drawn: Path) -> None:
-    trainer = L.Trainer(
-        max_steps=2,
-        val_check_interval=1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = quiet_trainer(max_steps=2, val_check_interval=1)
     task = make(method, freeze_batch_norm=frozen)
     norms = [part for part in task.net.modules() if isinstance(part, torch.nn.BatchNorm2d)]
     before = [(norm.running_mean.clone(), norm.weight.detach().clone()) for norm in norms]
@@ -258,17 +256,8 @@ def test_mixed_precision_is_close(method: Any, drawn: Path) -> None:
 def test_weights_of_other_precision_train_and_predict(
     method: Any, precision: Any, drawn: Path
 ) -> None:
-    trainer = L.Trainer(
-        max_steps=2,
-        limit_val_batches=1,
-        num_sanity_val_steps=0,
-        accelerator="cpu",
-        precision=precision,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
+    trainer = quiet_trainer(
+        max_steps=2, limit_val_batches=1, num_sanity_val_steps=0, precision=precision
     )
     task = make(method)
     trainer.fit(task, data_for(method, drawn))

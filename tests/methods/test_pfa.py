@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from tests.contracts.test_methods import data_for
+from tests.contracts.test_methods import data_for, quiet_trainer
 from tests.e2e.test_distributed import forked
 from tests.e2e.test_train import write_config
 from torch import nn
@@ -120,15 +120,9 @@ def test_a_run_resumed_across_a_stage_switch_is_bit_for_bit_the_whole_one(
 
     def fit(steps: int, resumed: Path | None = None) -> dict[str, Any]:
         seen[folder] = []
-        trainer = L.Trainer(
+        trainer = quiet_trainer(
             max_steps=steps,
-            accelerator="cpu",
             callbacks=[Reproducible(0), CheckpointWriter(tmp_path / folder), Stages()],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
         )
         task = make(prototype_start=start, slots=slots, ema_decay=ema_decay)
         trainer.fit(task, data_for(PFA, drawn, val=None), ckpt_path=resumed, weights_only=True)
@@ -235,14 +229,7 @@ def test_what_is_shown_is_part_of_what_makes_labels() -> None:
 def test_a_run_without_prototypes_says_so(drawn: Path, caplog: pytest.LogCaptureFixture) -> None:
     def fit(**options: Any) -> str:
         caplog.clear()
-        trainer = L.Trainer(
-            max_steps=2,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+        trainer = quiet_trainer(max_steps=2)
         with caplog.at_level(logging.WARNING, "scribbleseg.methods.pfa"):
             trainer.fit(make(**options), data_for(PFA, drawn, val=None))
         return " ".join(r.getMessage() for r in caplog.records if "pfa" in r.name)

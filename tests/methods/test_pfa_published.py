@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tests.contracts.test_methods import quiet_trainer
 from tests.golden_cases import Case, golden
 from tests.tiny_mit import published_state, tiny_segformer
 from torch import Tensor
@@ -128,15 +129,8 @@ def test_the_training_of_the_published_code(case: Case, monkeypatch: pytest.Monk
     assert missing == ["memory.slots", "memory.count"]
     assert unknown == []
     record = Record()
-    trainer = L.Trainer(
-        max_epochs=epochs,
-        reload_dataloaders_every_n_epochs=1,
-        accelerator="cpu",
-        callbacks=[record],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+    trainer = quiet_trainer(
+        max_epochs=epochs, reload_dataloaders_every_n_epochs=1, callbacks=[record]
     )
     trainer.fit(task, Recorded(case))
 

@@ -8,7 +8,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-from tests.contracts.test_methods import data_for, make
+from tests.contracts.test_methods import data_for, make, quiet_trainer
 from tests.e2e.test_distributed import forked
 from tests.e2e.test_train import write_config
 from tests.golden_cases import Case, golden
@@ -197,16 +197,8 @@ def test_the_teacher_follows_once_for_each_optimiser_step(
     task = make(USTM)
     assert isinstance(task, USTM)
     expected = [p.detach().clone() for p in task.teacher.parameters()]
-    trainer = L.Trainer(
-        max_steps=3,
-        accumulate_grad_batches=accumulate,
-        accelerator="cpu",
-        callbacks=[Reproducible(0), Students()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
+    trainer = quiet_trainer(
+        max_steps=3, accumulate_grad_batches=accumulate, callbacks=[Reproducible(0), Students()]
     )
     trainer.fit(task, data_for(USTM, drawn, val=None))
     assert len(students) == 3

@@ -145,6 +145,17 @@ def test_of_processes_that_find_a_lock_left_behind_one_takes_it(tmp_path: Path) 
     assert taken.value == len(locks)
 
 
+def test_a_folder_is_locked_where_the_system_has_no_flock(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # Windows
+    folder.open("new")
+    assert json.loads(folder.lock.path.read_text())["pid"] == os.getpid()
+    folder.lock.path.write_text(json.dumps({"pid": os.getppid(), "host": socket.gethostname()}))
+    with pytest.raises(RunError, match=f"process {os.getppid()} on"):
+        folder.open("resume")
+
+
 def test_the_lock_of_a_dead_process_is_taken_over(folder: RunFolder) -> None:
     finished(folder)
     dead = subprocess.Popen([sys.executable, "-c", ""])

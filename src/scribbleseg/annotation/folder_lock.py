@@ -1,7 +1,6 @@
 """Two processes never work in one folder: a file that says who does."""
 
 import contextlib
-import fcntl
 import json
 import os
 import socket
@@ -89,6 +88,11 @@ class FolderLock:
 @contextlib.contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
     """Between the look at a lock that was left and the new one nobody else may look."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where a folder cannot be opened either
+        yield
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # file systems that cannot: the rest is as good as it is
@@ -101,6 +105,8 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 def _is_alive(pid: int) -> bool:
     if pid == os.getpid():  # ours by chance, in a container that was started again
         return False
+    if os.name == "nt":  # where signal 0 is Ctrl+C: who reads the message must look
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -140,6 +140,7 @@ def _check_same(test: Robustness) -> None:
                 f"{test.folder}: holds trainings of something else: {'; '.join(changed[:3])}; "
                 "choose another --out"
             )
+        return
     with whole_file(path) as unfinished:
         unfinished.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
 

@@ -1,8 +1,8 @@
 """Index PNG: the value of a pixel is its class, as in PASCAL VOC.
 
-Palette, grey (1, 8 and 16 bit) and three equal channels are read, always as indices: converted to
-grey, a palette picture becomes the luminance of its colours. JPEG is refused even where it is
-called PNG, for it blurs indices into classes that nobody drew.
+Palette, grey (1, 2, 4, 8 and 16 bit) and three equal channels are read, always as indices:
+converted to grey, a palette picture becomes the luminance of its colours. JPEG is refused even
+where it is called PNG, for it blurs indices into classes that nobody drew.
 """
 
 from collections.abc import Iterator, Sequence
