@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 from tests.e2e.test_train import write_config
 
 from scribbleseg.annotation import read_label
@@ -34,14 +36,14 @@ def desk(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write_spec(**others: Any) -> None:
+def write_spec(options: dict[str, Any] | None = None, **others: Any) -> None:
     spec = {
         "title": "Tiny",
         "runs": "runs",
         "csv": "kept/tiny.csv",
         "seeds": [0],
         "baseline": "strokes",
-        "options": {"trainer.max_steps": 2, "trainer.val_check_interval": 2},
+        "options": options or {"trainer.max_steps": 2, "trainer.val_check_interval": 2},
         "methods": {**METHODS, **others},
     }
     Path("spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
@@ -77,13 +79,48 @@ def test_the_grid(desk: Path, capsys: pytest.CaptureFixture[str], drawn: Path) -
     assert Path("runs/strokes/seed0/checkpoints/last.ckpt").stat().st_mtime_ns == before
     whole, half = rows()[1], rows()[0]
     assert float(half["labelled"]) < 0.7 * float(whole["labelled"])
-    for path in Path("runs/half/scribbles0").glob("*.png"):
+    shorter = sorted(Path("runs/half/scribbles0_shrink0.5").glob("*.png"))
+    assert shorter
+    for path in shorter:
         assert (read_label(path) != 255).sum() < (
             read_label(drawn / "scribbles" / path.name) != 255
         ).sum()
     assert "difference to partial CE" in Path("kept/tiny.md").read_text()
     assert Path("runs/spec.html").is_file()
     assert Path("kept/tiny.png").is_file()
+
+    # Scores of other images in a cell's folder are not the cell's.
+    kept = rows()
+    assert main(["test", "--run", "runs/strokes/seed0", "--data.test", "train"]) == 0
+    capsys.readouterr()
+    assert main(["benchmark", "spec.yaml"]) == 1
+    shown = capsys.readouterr().out
+    assert "not tested: strokes, seed 0: its last weights were not tested with the run's" in shown
+    assert rows() == kept
+    assert main(["test", "--run", "runs/strokes/seed0", "--data.num_workers", "0"]) == 0
+    assert main(["benchmark", "spec.yaml"]) == 0
+    assert rows() == kept
+
+    # What only the table knows is not trained, and that is said.
+    Path("runs/half").rename("runs/other")
+    capsys.readouterr()
+    assert main(["benchmark", "spec.yaml"]) == 0
+    assert "0 cells to train, 2 finished, 1 only in kept/tiny.csv" in capsys.readouterr().out
+
+
+def test_strokes_are_those_of_the_data_that_the_spec_names(desk: Path, drawn: Path) -> None:
+    shutil.copytree(drawn, "mine")
+    for path in sorted(Path("mine/scribbles").glob("*.png")):
+        strokes = read_label(path)
+        strokes[:, : strokes.shape[1] // 2] = 255
+        Image.fromarray(strokes).save(path)
+    write_spec(options={"data.root": "mine", "trainer.max_steps": 2})
+    assert main(["benchmark", "spec.yaml", "--only", "half"]) == 0
+    shorter = sorted(Path("runs/half/scribbles0_shrink0.5").glob("*.png"))
+    assert shorter
+    for path in shorter:
+        strokes = read_label(path)
+        assert (strokes[:, : strokes.shape[1] // 2] == 255).all()
 
 
 def test_failed_and_changed_cells_are_named_and_the_rest_is_trained(
@@ -107,7 +144,9 @@ def test_failed_and_changed_cells_are_named_and_the_rest_is_trained(
         assert main(["benchmark", "spec.yaml"]) == 1
         shown = capsys.readouterr().out
         assert "failed: bad, seed 0: stage 'seed0' failed with exit code 2; log: runs/bad/" in shown
-        assert "half, seed 0: its last weights were not tested; give the" in shown
+        assert (
+            "half, seed 0: its last weights were not tested with the run's own options; " in shown
+        )
         assert ("1 cells to train" in shown) == again
         assert len(rows()) == 2
     write_spec(strokes={"config": "tiny.yaml", "options": {"data.batch_size": 1}})
@@ -123,6 +162,7 @@ def test_failed_and_changed_cells_are_named_and_the_rest_is_trained(
         (["nosuch.yaml"], "benchmark: no file 'nosuch.yaml'; the library has"),
         (["spec.yaml", "--only", "nobody"], "has no method 'nobody'; methods: strokes, half"),
         (["spec.yaml", "--jobs", "0"], "jobs"),
+        (["spec.yaml", "--csv", "a.md"], "--csv is 'a.md'; expected a name that ends in .csv"),
         (["spec.yaml", "--cluster", "slurm", "--jobs", "2"], "--jobs: is for this machine"),
         (["spec.yaml", "--cluster_options", "{timeout_min: 3}"], "are for --cluster, which is not"),
         (["spec.yaml", "--dryrun"], "did you mean 'dry-run'"),

@@ -1,5 +1,6 @@
 """Cells: what is finished, what is trained, and that nobody stops the others."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from tests.recipes.benchmark_example import Commands, benchmark
 
 from scribbleseg.annotation.folder_lock import FolderLock
-from scribbleseg.errors import ConfigError, Interrupted
+from scribbleseg.errors import ConfigError, Interrupted, RunError
 from scribbleseg.recipes import benchmark_cells, benchmark_jobs
 from scribbleseg.recipes.benchmark_cells import (
     Cell,
@@ -127,8 +128,11 @@ def test_a_cell_in_which_somebody_works_is_left_alone() -> None:
     other.path.write_text('{"pid": 1, "host": "elsewhere"}')
     commands = Commands()
     ends = train(commands)
-    assert ends["plain 0"] == "runs/plain/seed0: process 1 on elsewhere works in this folder"
-    assert ends["staged 0"] == "runs/staged/seed0: process 1 on elsewhere works in this folder"
+    for cell in ("plain", "staged"):
+        assert str(ends[f"{cell} 0"]).startswith(
+            f"runs/{cell}/seed0: process 1 on elsewhere works in this folder; wait for it"
+        )
+        assert str(ends[f"{cell} 0"]).endswith(f"delete runs/{cell}/seed0/lock)")
     assert len(commands.lines) == 3
 
 
@@ -158,9 +162,40 @@ def test_other_weights_than_the_last_make_no_row() -> None:
     assert row_of(cells()[0], Path) is None
 
 
+def test_scores_of_other_options_make_no_row() -> None:
+    train(Commands())
+    path = Path("runs/plain/seed0/metrics.json")
+    metrics = json.loads(path.read_text())
+    metrics["test"]["changed_options"] = ["data.test 'val' -> 'train'"]
+    path.write_text(json.dumps(metrics))
+    assert row_of(cells()[0], Path) is None
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "cost.json", "environment.json"])
+def test_a_damaged_file_is_named(name: str) -> None:
+    train(Commands())
+    Path("runs/plain/seed0", name).write_text('{"test"')
+    with pytest.raises(RunError, match=rf"^runs/plain/seed0/{name}: is damaged, no JSON; delete"):
+        row_of(cells()[0], Path)
+
+
+def test_a_damaged_stage_is_named() -> None:
+    train(Commands())
+    Path("runs/staged/seed0/first/stage.json").write_text("")
+    with pytest.raises(RunError, match=r"first/stage.json: is damaged, .* delete runs/staged/se"):
+        states()
+
+
+def test_a_killed_cell_says_no_more_than_that() -> None:
+    ends = train(Commands(plain=137))
+    assert str(ends["plain 0"]).startswith("stage 'seed0' failed with exit code 137")
+    assert "no luck" not in str(ends["plain 0"])
+
+
 def test_other_strokes_are_another_cell(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cell(runs: str = "runs", **scribbles: float) -> Cell:
-        method = {"config": "plain.yaml", "scribbles": scribbles}
+    def cell(runs: str = "runs", of: str | None = None, **scribbles: float) -> Cell:
+        options = {} if of is None else {"data.scribbles": of}
+        method = {"config": "plain.yaml", "scribbles": scribbles, "options": options}
         spec = benchmark(baseline="plain", reference="plain", methods={"plain": method})
         return cells_of(Path(runs), spec.methods, Path)[0]
 
@@ -170,6 +205,8 @@ def test_other_strokes_are_another_cell(monkeypatch: pytest.MonkeyPatch) -> None
     assert state_of(cell(shrink=0.5), Path, []) == "finished"
     assert state_of(cell(shrink=0.3), Path, []) == "changed"
     assert changes_of(cell(shrink=0.3), Path) == ["scribbles: {'shrink': 0.5} -> {'shrink': 0.3}"]
+    assert state_of(cell(shrink=0.5, of="r2"), Path, []) == "changed"
+    assert half.inputs(Path) != cell(shrink=0.5, of="r2").inputs(Path)
     assert half.inputs(Path) != cell(shrink=0.3).inputs(Path)
     assert half.scribbles != cell(shrink=0.3).scribbles
     assert state_of(cell(str(Path("runs").absolute()), shrink=0.5), Path, []) == "finished"
@@ -184,10 +221,13 @@ def test_expected_cost() -> None:
     assert expected_seconds(plain, rows, Path) == 30
     assert expected_seconds(full, rows, Path) == 8 * 7.5
     assert expected_seconds(staged, rows, Path) == (4 + 6) * 7.5
+    longer = cells(options={"trainer.max_steps": 400})[0]
+    assert expected_seconds(longer, rows, Path) == 400 * 7.5
     assert expected_seconds(plain, [], Path) is None
     Path("full.yaml").write_text("trainer: {max_epochs: 3}")
     assert expected_seconds(staged, [{**rows[0], "config": "other"}], Path) == 10 * 5
     Path("plain.yaml").write_text("{}")
+    assert expected_seconds(plain, rows, Path) == 30
     assert expected_seconds(plain, [{**rows[0], "config": "other"}], Path) is None
 
 
@@ -203,6 +243,41 @@ def test_ctrl_c_reaches_all_and_begins_no_other(monkeypatch: pytest.MonkeyPatch)
         run_here(cells(), Path, lambda cell, problem: ends.append(problem), jobs=2)
     assert caught.value.exit_code == 143
     assert sorted(map(str, ends)) == ["was not begun"] * 3 + ["was stopped"] * 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_jobs_are_cancelled_when_the_command_is_stopped(
+    signum: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitit = pytest.importorskip("submitit")
+
+    class Job:
+        cancelled = 0
+
+        def done(self) -> bool:
+            return False
+
+        def cancel(self) -> None:
+            Job.cancelled += 1
+
+    class Executor:
+        def update_parameters(self, **options: Any) -> None:
+            assert options == {}
+
+        def submit(self, *_: Any) -> Job:
+            return Job()
+
+    monkeypatch.setattr(submitit, "AutoExecutor", lambda **_: Executor())
+    monkeypatch.setattr(benchmark_jobs, "LOOK_S", 0.01)
+    before = signal.getsignal(signum)
+    threading.Timer(0.3, os.kill, (os.getpid(), signum)).start()
+    with pytest.raises(Interrupted, match="jobs were cancelled") as caught:
+        run_on_cluster(
+            cells(), Path, lambda *_: None, cluster="slurm", options={}, folder=Path("jobs")
+        )
+    assert (caught.value.exit_code, Job.cancelled) == (128 + signum, 5)
+    assert signal.getsignal(signum) == before
 
 
 def test_a_childs_words_are_in_its_log() -> None:

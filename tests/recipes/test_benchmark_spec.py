@@ -50,6 +50,12 @@ def test_what_a_method_does_not_say_is_that_of_all() -> None:
         ({"methods": {"../up": {"config": "plain.yaml"}}}, "a method is called '../up'"),
         ({"methods": {"a": {"recipe": "recipe.yaml", "scribbles": {"drop": 0.5}}}}, "only"),
         ({"methods": {"a": {"recipe": "recipe.yaml", "variables": {"seed": 1}}}}, "variables.seed"),
+        ({"csv": "table.md"}, "'csv' is 'table.md'; expected a name that ends in .csv"),
+        ({"options": {"seed_everything": 7}}, "options.seed_everything: comes from 'seeds'"),
+        (method(options={"a.seed_everything": 7}), r"methods.plain.options.a.seed_everything: com"),
+        ({"methods": {"a": {"config": "plain.yaml"}, "a/seed0": {"config": "plain.yaml"}}},
+         "method 'a/seed0' would be kept in the folder of 'a'"),
+        ({"methods": {"submitit": {"config": "plain.yaml"}}}, "in the folder of 'submitit'"),
     ],
 )  # fmt: skip
 def test_mistakes_say_where_and_what_is_allowed(changes: dict[str, Any], message: str) -> None:
@@ -59,6 +65,18 @@ def test_mistakes_say_where_and_what_is_allowed(changes: dict[str, Any], message
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         read_benchmark(path)
+
+
+def test_a_name_that_stands_twice_is_refused() -> None:
+    path = write_spec()
+    text = path.read_text()
+    path.write_text(f"{text}  plain: {{config: full.yaml}}\n")
+    line = text.count("\n") + 1
+    with pytest.raises(ConfigError, match=rf"two.yaml: not valid YAML \(line {line}: 'plain' sta"):
+        read_benchmark(path)
+    path.write_text(text.replace("options:", "options: &all", 1) + "  c: {config: full.yaml, "
+                    "options: {<<: *all, data.num_workers: 2}}\n")  # fmt: skip
+    assert read_benchmark(path).methods[-1].options == {"data.num_workers": 2}
 
 
 def test_what_is_missing_is_named() -> None:

@@ -127,6 +127,16 @@ def test_rows_of_other_settings_are_marked() -> None:
     del rows[2]["inputs"]
     main = tables_of(benchmark(), lines_of(benchmark(), rows))[0]
     assert [texts[2] for texts in main.rows] == ["1", "1\N{DAGGER}", "1\N{DAGGER}"]
+    differences, classes = tables_of(benchmark(), lines_of(benchmark(), rows))[1:]
+    assert [texts[0] for texts in differences.rows] == [
+        "d/full\N{DAGGER}",
+        "staged (hull)\N{DAGGER}",
+    ]
+    assert [texts[0][-1] == "\N{DAGGER}" for texts in classes.rows] == [False, True, True]
+    rows[0]["inputs"] = "another"
+    differences = tables_of(benchmark(), lines_of(benchmark(), rows))[1]
+    assert "difference to plain one\N{DAGGER}, seed by seed" in differences.title
+    rows[0] = row("plain", 0, 0.5)
     assert "\N{DAGGER} measured by an earlier version, or with other settings" in main.note
     assert "\N{DAGGER}" not in tables_of(benchmark(), lines_of(benchmark(), rows[:1]))[0].note
 
@@ -135,12 +145,20 @@ def test_rows_of_other_settings_are_marked() -> None:
     ("line", "complaint"),
     [
         ("d/c,1,0.5*", r"a\.csv: line 3, column 'miou' is '0\.5\*'; expected a number"),
+        ("d/c,1,nan", r"a\.csv: line 3, column 'miou' is 'nan'; expected a number"),
+        ("d/c,0,0.6", r"a\.csv: lines 2 and 3 are both d/c, seed 0; drop one"),
         ("d/c,1,0.5,7", r"a\.csv: line 3 has more fields than the header"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_named(line: str, complaint: str) -> None:
     Path("a.csv").write_text(f"config,seed,miou\nd/c,0,0.5\n{line}\n")
     with pytest.raises(RunError, match=complaint):
+        read_rows(Path("a.csv"))
+
+
+def test_another_encoding_is_named() -> None:
+    Path("a.csv").write_bytes("config,seed,iou Bäume\n".encode("latin-1"))
+    with pytest.raises(RunError, match=r"a\.csv: is not UTF-8"):
         read_rows(Path("a.csv"))
 
 

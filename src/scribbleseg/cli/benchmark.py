@@ -9,7 +9,7 @@ from jsonargparse.typing import PositiveInt
 from scribbleseg.cli.configs import find_config
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.explain import explain
-from scribbleseg.errors import ConfigError, ScribblesegError
+from scribbleseg.errors import ConfigError, RunError, ScribblesegError
 from scribbleseg.recipes.benchmark_cells import (
     Cell,
     State,
@@ -26,8 +26,8 @@ from scribbleseg.recipes.benchmark_spec import Benchmark, read_benchmark
 __all__ = ["run"]
 
 UNTESTED = (
-    "its last weights were not tested; give the config a test list (data.test), or run "
-    "'scribbleseg test' on its folder"
+    "its last weights were not tested with the run's own options; give the config a test list "
+    "(data.test), or run 'scribbleseg test --run' on its folder, with no other option"
 )
 
 
@@ -134,8 +134,8 @@ def _train(
     def finished(cell: Cell, problem: str | None) -> None:
         nonlocal count
         count += 1
-        if problem is None and row_of(cell, find_config) is None:
-            problem = UNTESTED
+        if problem is None:
+            problem = _untested(cell)
         ending = "finished" if problem is None else "not finished"
         say(f"{count} of {len(to_train)}: {cell.name}: {ending}")
         if problem is not None:
@@ -147,7 +147,11 @@ def _train(
             say(f"the table is not written: {error}")
 
     done = len(states) - len(to_train) - len(problems)
-    say(f"{benchmark.title}: {len(to_train)} cells to train, {done} finished")
+    known = sum(state == "in the table" for _, state in states)
+    say(
+        f"{benchmark.title}: {len(to_train)} cells to train, {done - known} finished"
+        + (f", {known} only in {benchmark.csv} (to train them, take out their rows)" * bool(known))
+    )
     if options.cluster is not None:
         folder = benchmark.runs / "submitit"
         run_on_cluster(
@@ -161,6 +165,14 @@ def _train(
     else:
         run_here(to_train, find_config, finished, jobs=options.jobs or 1)
     return problems
+
+
+def _untested(cell: Cell) -> str | None:
+    """Why a cell that was trained has no row; None if it has one."""
+    try:
+        return UNTESTED if row_of(cell, find_config) is None else None
+    except RunError as error:  # of one cell: the others go on
+        return str(error)
 
 
 def _write(benchmark: Benchmark, cells: Sequence[Cell], *, print_table: bool = False) -> None:

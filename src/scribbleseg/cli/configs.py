@@ -12,9 +12,11 @@ from scribbleseg.errors import ConfigError, RunError
 __all__ = [
     "CONFIG_OPTIONS",
     "bundled_configs",
+    "changed_values",
     "check_same_config",
     "find_config",
     "flattened",
+    "scored_otherwise",
     "with_config",
 ]
 
@@ -22,6 +24,9 @@ CONFIG_OPTIONS = ("--config", "-c")
 
 FREE_WHEN_RESUMED = ("save_every", "max_bad_steps", "data.num_workers", "data.eval_batch_size")
 """What a resumed run may change, since no weight depends on it."""
+
+OF_NO_SCORE = ("save_every", "max_bad_steps", "data.num_workers", "data.batch_size")
+"""What a test may change beside most of ``trainer``, since no score depends on it."""
 
 
 def bundled_configs() -> Path:
@@ -99,6 +104,37 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def changed_values(stored: Path, now: str) -> dict[str, tuple[Any, Any]]:
+    """What differs from the config of a run: its value and the present one, by dotted name.
+
+    Args:
+        stored: The config of the run.
+        now: The present config, YAML.
+    """
+    before = flattened(yaml.safe_load(stored.read_text(encoding="utf-8")))
+    # What the stored config lacks is an option that a later version of ours has added.
+    return {
+        name: (before[name], value)
+        for name, value in flattened(yaml.safe_load(now)).items()
+        if name in before and before[name] != value
+    }
+
+
+def scored_otherwise(stored: Path, now: str) -> list[str]:
+    """The options that make the scores of a test something else than those of the run itself.
+
+    Args:
+        stored: The config of the run.
+        now: The config of the test, YAML.
+    """
+    return [
+        f"{name} {before!r} -> {after!r}"
+        for name, (before, after) in changed_values(stored, now).items()
+        if name not in OF_NO_SCORE
+        and (not name.startswith("trainer.") or name == "trainer.precision")
+    ]
+
+
 def check_same_config(stored: Path, now: str) -> None:
     """Refuse to go on with another config than the run was started with.
 
@@ -109,12 +145,10 @@ def check_same_config(stored: Path, now: str) -> None:
     Raises:
         ConfigError: Values differ on which weights depend; the first ones are listed.
     """
-    before = flattened(yaml.safe_load(stored.read_text(encoding="utf-8")))
-    # What the stored config lacks is an option that a later version of ours has added.
     changed = [
-        f"{name} {before[name]!r} -> {value!r}"
-        for name, value in flattened(yaml.safe_load(now)).items()
-        if name in before and before[name] != value and name not in FREE_WHEN_RESUMED
+        f"{name} {before!r} -> {after!r}"
+        for name, (before, after) in changed_values(stored, now).items()
+        if name not in FREE_WHEN_RESUMED
     ]
     if changed:
         raise ConfigError(

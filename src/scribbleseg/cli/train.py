@@ -17,7 +17,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 import scribbleseg.methods  # short class names are found among imported classes
 import scribbleseg.networks  # noqa: F401
-from scribbleseg.cli.configs import CONFIG_OPTIONS, check_same_config, with_config
+from scribbleseg.cli.configs import (
+    CONFIG_OPTIONS,
+    check_same_config,
+    scored_otherwise,
+    with_config,
+)
 from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.explain import explain
 from scribbleseg.cli.labels import add_label_arguments, predict, write_pseudo_labels
@@ -303,6 +308,9 @@ class TrainingCLI(LightningCLI):
             note = f"the classes of each image were known, from its {source}{oracle}"
             say(note)
             metrics["evaluation_tags"], text = source, f"{text}{note} (data.evaluation_tags)\n"
+        stored = self.run_folder.config
+        if stored.is_file() and (changed := scored_otherwise(stored, self._experiment())):
+            metrics["changed_options"] = changed
         self.run_folder.add_metrics(split, metrics, text)
 
     def _open_run(self, mode: Mode) -> None:

@@ -23,6 +23,9 @@ FindConfig = Callable[[str], Path]
 MENDABLE = 2
 """Exit code of a command that says what a user can mend."""
 
+KILLED = 128
+"""Exit codes from here on are those of a command that had no time to say anything."""
+
 State = Literal["finished", "in the table", "changed", "unfinished", "to do"]
 
 
@@ -130,6 +133,9 @@ def _cell(runs: Path, method: Method, seed: int, find_config: FindConfig) -> Cel
         return Cell(method, seed, Recipe(folder, (stage,)), log)
     how = "_".join(f"{name}{value:g}" for name, value in sorted(method.scribbles.items()))
     scribbles = folder / f"scribbles{seed}_{how}"
+    facts: dict[str, Any] = {"scribbles": dict(method.scribbles)}
+    if "data.scribbles" in options:
+        facts["scribbles of"] = options["data.scribbles"]
     options["data.scribbles"] = str(scribbles)
     stage = Stage(
         f"seed{seed}",
@@ -137,7 +143,7 @@ def _cell(runs: Path, method: Method, seed: int, find_config: FindConfig) -> Cel
         options,
         (),
         places=frozenset({"data.scribbles"}),
-        facts={"scribbles": dict(method.scribbles)},
+        facts=facts,
     )
     return Cell(method, seed, Recipe(folder, (stage,)), log, scribbles)
 
@@ -232,8 +238,10 @@ def train_cell(
     except Interrupted:
         return "was stopped"
     except (ScribblesegError, OSError) as error:
-        reason = str(error).partition(";")[0]
         if not codes[-1]:
+            return str(error)
+        reason = str(error).partition(";")[0]
+        if codes[-1] >= KILLED:
             return reason
         advice = ""
         if begun and codes[-1] == MENDABLE:
@@ -246,7 +254,8 @@ def train_cell(
 def _perturb(cell: Cell, target: Path, find_config: FindConfig) -> None:
     config = find_config(str(cell.method.config))
     # Not the options of the stage, in which data.scribbles is the result.
-    layout, root, names = training_images(config, cell.method.options)
+    given = {**cell.method.every_fit, **cell.method.options}
+    layout, root, names = training_images(config, given)
     perturb_scribbles(
         layout,
         root,

@@ -129,7 +129,7 @@ def run_on_cluster(
 
     Raises:
         ConfigError: submitit is not installed, or does not know an option or cluster.
-        Interrupted: Ctrl-C; the jobs were cancelled and can go on.
+        Interrupted: Ctrl-C or SIGTERM; the jobs were cancelled and can go on.
     """
     try:
         submitit = importlib.import_module("submitit")
@@ -143,8 +143,17 @@ def run_on_cluster(
     except (ValueError, NameError, RuntimeError, TypeError) as error:
         raise ConfigError(f"--cluster {cluster}: {' '.join(str(error).split())}") from None
     job = partial(train_cell, find_config=find_config, run=run or run_in_job)
-    waiting = {executor.submit(job, cell): cell for cell in cells}
+    waiting: dict[Any, Cell] = {}
+    asked: list[int] = []
+
+    def interrupt(signum: int, _frame: FrameType | None) -> None:
+        asked.append(signum)
+        raise KeyboardInterrupt  # which nobody takes for an error of a cell
+
+    before = {signum: signal.signal(signum, interrupt) for signum in SIGNALS}
     try:
+        for cell in cells:
+            waiting[executor.submit(job, cell)] = cell
         while waiting:
             for ended in [one for one in waiting if one.done()]:
                 finished(waiting.pop(ended), _result(ended))
@@ -154,8 +163,11 @@ def run_on_cluster(
         for one in waiting:
             one.cancel()
         raise Interrupted(
-            "stopped, jobs were cancelled; the same command goes on", signal.SIGINT
+            "stopped, jobs were cancelled; the same command goes on", asked[0]
         ) from None
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _result(job: Any) -> str | None:

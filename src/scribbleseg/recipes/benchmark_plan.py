@@ -19,22 +19,25 @@ def expected_seconds(
 ) -> float | None:
     """How long a cell's training will take, from rows that were measured; None if none helps.
 
-    The median of the method's other seeds; without any, the steps of the cell at the median pace of
-    all methods.
+    The steps of the cell at the median pace of the method's other seeds; without any, at that of
+    all methods. Where steps are not known, the median of the other seeds as they were.
     """
     measured = [row for row in rows if row.get("seconds")]
-    own = [float(row["seconds"]) for row in measured if row["config"] == cell.method.name]
-    if own:
-        return statistics.median(own)
-    paces = [
+    own = [row for row in measured if row["config"] == cell.method.name]
+    paces = _paces(own) or _paces(measured)
+    steps = cell.steps(find_config)
+    if paces and steps is not None:
+        return steps * statistics.median(paces)
+    return statistics.median(float(row["seconds"]) for row in own) if own else None
+
+
+def _paces(rows: Sequence[Mapping[str, str]]) -> list[float]:
+    """Seconds a step, of each row that has steps."""
+    return [
         float(row["seconds"]) / float(row["steps"])
-        for row in measured
+        for row in rows
         if float(row.get("steps") or 0) > 0
     ]
-    steps = cell.steps(find_config)
-    if not paces or steps is None:
-        return None
-    return steps * statistics.median(paces)
 
 
 def print_plan(

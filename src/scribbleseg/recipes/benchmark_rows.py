@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,16 @@ NUMBERS = {*COLUMNS} - {"config", "device", "revision", "inputs"}
 
 
 def row_of(cell: Cell, find_config: Callable[[str], Path]) -> dict[str, str] | None:
-    """What a finished cell reports; None if its last weights were not tested.
+    """What a finished cell reports; None if its last weights were not tested as its config says.
 
     ``seconds`` and ``steps`` are those of all its stages; ``images_per_second``,
     ``peak_memory_mb`` and ``labelled`` those of the run that is scored.
+
+    Raises:
+        RunError: A file of a run is damaged.
     """
     metrics = _facts(cell.run / "metrics.json").get("test")
-    if metrics is None or metrics.get("checkpoint") != "last":
+    if metrics is None or metrics.get("checkpoint") != "last" or "changed_options" in metrics:
         return None
     environment, cost = _facts(cell.run / "environment.json"), _facts(cell.run / COST_FILE)
     volumes = metrics.get("volumes")
@@ -100,7 +104,14 @@ def _revision(described: str | None) -> str | None:
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise RunError(
+            f"{path}: is damaged, no JSON; delete its folder to train the cell anew"
+        ) from None
     return content
 
 
@@ -108,18 +119,28 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV; none if it is not there.
 
     Raises:
-        RunError: It is no table of a benchmark.
+        RunError: It is no table of a benchmark, or has two rows of one run.
     """
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, restval=""))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, restval=""))
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
+    lines: dict[tuple[str, str], int] = {}
     for number, row in enumerate(rows, start=2):
         if not {"config", "seed"} <= row.keys() or not row["seed"].isdigit():
             raise RunError(f"{path}: is not the table of a benchmark: no 'config' and 'seed' in it")
         if None in row:
             raise RunError(
                 f"{path}: line {number} has more fields than the header; mend or drop it"
+            )
+        before = lines.setdefault((row["config"], row["seed"]), number)
+        if before != number:
+            raise RunError(
+                f"{path}: lines {before} and {number} are both {row['config']}, seed "
+                f"{row['seed']}; drop one"
             )
         for name, value in row.items():
             is_score = name in NUMBERS or name.startswith(("iou ", "dice_3d "))
@@ -132,10 +153,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 def add_rows(path: Path, new: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:

@@ -42,6 +42,9 @@ FIELDS = (*TEXTS, "seeds", "options", "methods")
 METHOD_TEXTS = ("title", "config", "recipe", "group", "prior")
 METHOD_FIELDS = (*METHOD_TEXTS, "seeds", "options", "variables", "scribbles")
 PERTURBATIONS = ("shrink", "drop")
+RESERVED = "submitit"
+"""Folder of the files of cluster jobs, beside those of the methods."""
+
 NAME = re.compile(r"\w[\w.+-]*(?: [\w.+-]+)*(?:/\w[\w.+-]*(?: [\w.+-]+)*)*")
 """Words, and folders of words: a method is a folder of runs."""
 
@@ -132,9 +135,15 @@ class Benchmark:
         return tuple(method for method in self.methods if method.name in names)
 
     def elsewhere(self, runs: str | None, csv: str | None) -> "Benchmark":
-        """The same with another folder of runs, or another table."""
+        """The same with another folder of runs, or another table.
+
+        Raises:
+            ConfigError: The table is not called ``.csv``.
+        """
         return replace(
-            self, runs=Path(runs) if runs else self.runs, csv=Path(csv) if csv else self.csv
+            self,
+            runs=Path(runs) if runs else self.runs,
+            csv=_csv("--csv", csv) if csv else self.csv,
         )
 
 
@@ -151,11 +160,12 @@ def read_benchmark(path: Path) -> Benchmark:
         if key not in fields:
             raise ConfigError(f"{path}: {key!r} is missing; needed: {', '.join(NEEDED)}")
     _check_texts(path, "", fields, TEXTS)
-    every_fit = mapping_at(path, "options", fields.get("options", {}))
+    every_fit = _options(path, "options", fields.get("options", {}))
     seeds = _seeds(path, "seeds", fields["seeds"])
     entries = mapping_at(path, "methods", fields["methods"])
     if not entries:
         raise ConfigError(f"{path}: 'methods' is empty; name at least one")
+    _check_folders(path, tuple(entries))
     methods = tuple(_method(path, name, entry, seeds, every_fit) for name, entry in entries.items())
     for key in ("baseline", "reference"):
         if fields.get(key) not in {None, *entries}:
@@ -168,7 +178,7 @@ def read_benchmark(path: Path) -> Benchmark:
         title=fields.get("title", path.stem),
         about=" ".join(fields.get("about", "").split()),
         runs=Path(fields["runs"]),
-        csv=Path(fields["csv"]),
+        csv=_csv(f"{path}: 'csv'", fields["csv"]),
         methods=methods,
         baseline=fields.get("baseline"),
         reference=fields.get("reference"),
@@ -207,13 +217,40 @@ def _method(
         config=fields.get("config"),
         recipe=fields.get("recipe"),
         seeds=_seeds(path, f"{where}.seeds", fields["seeds"]) if "seeds" in fields else seeds,
-        options=mapping_at(path, f"{where}.options", fields.get("options", {})),
+        options=_options(path, f"{where}.options", fields.get("options", {})),
         every_fit=every_fit,
         variables={variable: str(value) for variable, value in variables.items()},
         scribbles=scribbles,
         group=fields.get("group", ""),
         prior=fields.get("prior", ""),
     )
+
+
+def _csv(where: str, name: str) -> Path:
+    if Path(name).suffix != ".csv":
+        raise ConfigError(
+            f"{where} is {name!r}; expected a name that ends in .csv (.md and .png are beside it)"
+        )
+    return Path(name)
+
+
+def _check_folders(path: Path, names: Sequence[str]) -> None:
+    """Refuse a method whose folder would lie in that of another's runs, or of jobs."""
+    for name in names:
+        for other in (*names, RESERVED):
+            if name.startswith(f"{other}/") or name == RESERVED:
+                raise ConfigError(
+                    f"{path}: method {name!r} would be kept in the folder of {other!r}; call it "
+                    "something else"
+                )
+
+
+def _options(path: Path, where: str, value: Any) -> dict[str, Any]:
+    options = mapping_at(path, where, value)
+    for name in options:
+        if name.rpartition(".")[2] == "seed_everything":
+            raise ConfigError(f"{path}: {where}.{name}: comes from 'seeds'; take it out")
+    return options
 
 
 def _check_texts(path: Path, prefix: str, fields: Mapping[str, Any], names: Sequence[str]) -> None:

@@ -45,6 +45,11 @@ class Line:
     rows: Sequence[Mapping[str, str]]
     stale: bool = False
 
+    @property
+    def label(self) -> str:
+        """What the method is called outside the first table, with a dagger if it is stale."""
+        return f"{self.method.label}{STALE if self.stale else ''}"
+
     def values(self, column: str) -> list[float]:
         """What was measured, by seed; seeds without a value are left out."""
         return [float(row[column]) for row in self.rows if row.get(column)]
@@ -181,10 +186,10 @@ def _differences(lines: Sequence[Line], baseline: Line, column: str) -> Table:
         spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
         each = ", ".join(f"{value:+.{digits}f} ({seed})" for seed, value in differences.items())
         mean = f"{statistics.mean(values):+.{digits}f}{spread}"
-        rows.append([line.method.label, str(len(values)), mean, each])
+        rows.append([line.label, str(len(values)), mean, each])
     header = ["method", "seeds", "mean", "each (seed)"]
     note = "± is the standard deviation of the differences, over the seeds that both have."
-    title = f"{title}: difference to {baseline.method.label}, seed by seed"
+    title = f"{title}: difference to {baseline.label}, seed by seed"
     return Table(title, header, rows, note)
 
 
@@ -193,7 +198,7 @@ def _classes(lines: Sequence[Line]) -> Table:
     names = class_columns(lines, score)
     rows = [
         [
-            line.method.label,
+            line.label,
             *(
                 ABSENT if mean is None else f"{mean:.3f}"
                 for mean in (line.mean(column) for column in names.values())

@@ -178,7 +178,12 @@ class Plan:
         path = self.recipe.stage_folder(stage.name) / STAGE_FILE
         if not path.is_file():
             return None
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise RunError(
+                f"{path}: is damaged, no JSON; delete {path.parent} to run the stage anew"
+            ) from None
         return record
 
 

@@ -12,6 +12,22 @@ from scribbleseg.errors import ConfigError
 __all__ = ["mapping_at", "read_fields", "refuse_unknown"]
 
 
+class UniqueNames(yaml.SafeLoader):
+    """Reads plain YAML in which no name stands twice: the second would silently win."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """A mapping, before anchors are merged into it."""
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: {key.value!r} stands there a second time")
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return node
+
+
 def read_fields(path: Path, what: str) -> dict[str, Any]:
     """The content of a YAML file.
 
@@ -20,10 +36,10 @@ def read_fields(path: Path, what: str) -> dict[str, Any]:
         what: What it should be, for the message, e.g. ``a recipe``.
 
     Raises:
-        ConfigError: It is no YAML, or holds something else than names with values.
+        ConfigError: It is no YAML, holds something else than names with values, or a name twice.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), UniqueNames)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
     return mapping_at(path, what, content)
