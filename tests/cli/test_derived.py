@@ -2,6 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,6 +50,20 @@ def test_perturbed_scribbles_are_part_of_the_old_ones(drawn: Path, tmp_path: Pat
         np.testing.assert_array_equal(after[kept], before[kept])
 
 
+def test_strokes_that_cannot_be_dropped_are_said(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["perturb", str(drawn), "--drop", "1", "--out"]
+    for path in (drawn / "scribbles").glob("*.png"):
+        label = read_label(path)
+        assert all(cv2.connectedComponents((label == c).astype("u1"))[0] == 2
+                   for c in set(label.ravel().tolist()) - {255})  # one stroke a class  # fmt: skip
+    assert main([*line, str(tmp_path / "same")]) == 0
+    assert "nothing is changed: the last stroke of a class" in capsys.readouterr().out
+    assert main([*line, str(tmp_path / "empty"), "--allow_losing_classes"]) == 0
+    assert "nothing is changed" not in capsys.readouterr().out
+
+
 def test_distance_maps(drawn: Path, tmp_path: Path) -> None:
     out = tmp_path / "maps"
     assert main(["distance", str(drawn), "--scale", "e2", "--out", str(out)]) == 0
@@ -78,6 +93,7 @@ def test_distance_maps(drawn: Path, tmp_path: Path) -> None:
         (["distance", "DRAWN", "--scale", "far", "--out", "x"], "far"),
         (["distance", "DRAWN", "--of", "nowhere", "--out", "x"], "nowhere: no such folder"),
         (["simulate", "DRAWN", "--out", "DRAWN"], "was not made by this command"),
+        (["simulate", "DRAWN"], "out; give them\n"),
         (["simulate", "DRAWN", "--backend", "dask", "--out", "x"], "--scheduler"),
     ],
 )

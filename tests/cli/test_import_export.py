@@ -72,6 +72,11 @@ def test_every_format_says_what_it_reads(capsys: pytest.CaptureFixture[str]) -> 
         (["import", "labelme", "EMPTY", "b", "--rule", "fat"], "rule"),
         (["import", "labelme", "EMPTY", "b", "--rule", "line-3px", "--width", "5"], "width: 5"),
         (["import", "labelme", "EMPTY", "b", "--classes", "background,a,a"], "'a' is listed twice"),
+        (
+            ["import", "labelme", "EMPTY", "b", "--classes", "cell,background"],
+            "'background' is not the first, but class 0, here 'cell', is the background",
+        ),
+        (["import", "index_png", "EMPTY", "b", "--width", "3"], "its files hold pixels, not stro"),
         (["import", "mylab.nothing", "EMPTY", "b"], "cannot import 'mylab.nothing'"),
         (["export-labels", "qupath", "LABELS", "b", "--dataset", "DRAWN"], "no writer"),
         (
@@ -131,6 +136,27 @@ def test_bad_files_are_all_named_and_nothing_is_half_done(
     assert main(line) == 0
     assert len(list((mine / "scribbles").iterdir())) == 11
     shutil.rmtree(tool)
+
+
+def test_after_nothing_was_imported_settings_may_change(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool, mine = tmp_path / "tool", tmp_path / "mine"
+    export = ["export-labels", "labelme", str(drawn / "scribbles"), str(tool)]
+    assert main([*export, "--dataset", str(drawn)]) == 0
+    line = ["import", "labelme", str(tool), str(mine), "--images", str(drawn / "images")]
+    assert main([*line, "--classes", "background,disk,square"]) == 2
+    assert main([*line, "--classes", "background,disc,square"]) == 0
+    capsys.readouterr()
+    assert main([*line, "--classes", "background,square,disc"]) == 2
+    assert "was made with other settings" in capsys.readouterr().err
+
+
+def test_pixels_have_no_raster(drawn: Path, tmp_path: Path) -> None:
+    line = ["import", "index_png", str(drawn / "scribbles"), str(tmp_path / "mine")]
+    line += ["--images", str(drawn / "images"), "--classes", "background,disc,square"]
+    assert main(line) == 0
+    assert "raster" not in (tmp_path / "mine/dataset.yaml").read_text()
 
 
 def test_width_is_kept(drawn: Path, tmp_path: Path) -> None:

@@ -71,6 +71,18 @@ def test_the_scribbles_of_the_config_are_the_ones_that_are_shortened(
     assert chosen.scribbles == str(other.resolve())
 
 
+def test_before_the_first_training_options_may_change(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, out = write_config(tmp_path, drawn), tmp_path / "out"
+    monkeypatch.setattr("scribbleseg.cli.robustness.run_in_child", lambda words: 2)
+    line = ["robustness", "--config", str(config), "--out", str(out), "--shrink", "[1]"]
+    line += ["--drop", "[0]", "--trainer.max_steps", "2", "--trainer.val_check_interval", "2"]
+    assert main([*line, "--data.test", "nosuch"]) == 2
+    monkeypatch.setattr("scribbleseg.cli.robustness.run_in_child", main)
+    assert main(line) == 0
+
+
 def test_a_dry_run_changes_nothing(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,6 +102,14 @@ def test_a_dry_run_changes_nothing(
         (
             ["--config", "shapes/partial_ce.yaml", "--out", "x", "--data.root", "nowhere"],
             "no folder",
+        ),
+        (
+            ["--config", "shapes/partial_ce.yaml", "--out", "x", "--shrink", "[5]"],
+            "shrink: 5.0 is no share",
+        ),
+        (
+            ["--config", "folder/partial_ce.yaml", "--out", "x", "--dry-run"],
+            "data.test is null, so that nothing would be scored; add --data.test LIST",
         ),
     ],
 )

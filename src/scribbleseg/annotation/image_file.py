@@ -33,11 +33,8 @@ IMAGE_SUFFIXES = (
     ".tiff",
     ".bmp",
     ".webp",
-    ".JPG",
-    ".JPEG",
-    ".PNG",
 )
-"""Suffixes by which pictures are found in a folder, in this order."""
+"""Suffixes by which pictures are found in a folder, in this order; also in capitals."""
 
 EXIF_ORIENTATION = 0x0112
 TRANSPOSED = range(5, 9)
@@ -70,6 +67,8 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         reason = str(error).partition(",")[0]  # what follows speaks of attacks
         raise DataError(f"{path}: {reason}; cut the picture into tiles") from None
+    except PermissionError:
+        raise DataError(f"{path}: may not be read; ask its owner for permission") from None
     except (OSError, EOFError, SyntaxError, ValueError) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); the file is damaged, copy or export it again"

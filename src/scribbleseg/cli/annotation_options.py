@@ -10,6 +10,7 @@ from scribbleseg.annotation.formats import Classes, Format, Options
 from scribbleseg.annotation.label_image import voc_palette
 from scribbleseg.annotation.raster import Raster, Rule
 from scribbleseg.data.layouts.folder import read_classes
+from scribbleseg.errors import ConfigError
 
 if TYPE_CHECKING:
     from jsonargparse._core import ActionsContainer  # parsers and their groups
@@ -99,9 +100,13 @@ def raster_option(options: Namespace, form: Format) -> Raster | None:
     """The rule that ``--rule`` and ``--width`` describe; None for the format's own.
 
     Raises:
-        ConfigError: The rule has another width.
+        ConfigError: The rule has another width, or the files hold pixels.
     """
     if options.rule is None and options.width is None:
         return None
+    if not form.strokes:
+        raise ConfigError(
+            f"--rule and --width mean nothing for {form.name}: its files hold pixels, not strokes"
+        )
     rule = options.rule or ("opencv" if options.width else form.raster.rule)
     return Raster(rule, options.width or 0)

@@ -22,6 +22,7 @@ from scribbleseg.recipes.benchmark_page import write_benchmark
 from scribbleseg.recipes.benchmark_plan import expected_seconds, print_plan
 from scribbleseg.recipes.benchmark_rows import add_rows, read_rows, row_of
 from scribbleseg.recipes.benchmark_spec import Benchmark, read_benchmark
+from scribbleseg.recipes.training_images import test_list
 
 __all__ = ["run"]
 
@@ -53,6 +54,8 @@ def run(command: str, argv: Sequence[str]) -> int:
     benchmark = benchmark.elsewhere(options.run, options.csv)
     methods = benchmark.only(options.only) if options.only else benchmark.methods
     cells = cells_of(benchmark.runs, methods, find_config)
+    for cell in cells:
+        _check_tested(cell)
     rows = read_rows(benchmark.csv)
     states = [(cell, state_of(cell, find_config, rows)) for cell in cells]
     if options.dry_run:
@@ -165,6 +168,19 @@ def _train(
     else:
         run_here(to_train, find_config, finished, jobs=options.jobs or 1)
     return problems
+
+
+def _check_tested(cell: Cell) -> None:
+    """Refuse a cell that would end without a score, before it is trained."""
+    options = cell.trainings[-1].options
+    if "config" not in options:
+        return
+    config = find_config(str(options["config"]))
+    if test_list(config, options) is None:
+        raise ConfigError(
+            f"{cell.name}: data.test of {config} is null, so that nothing would be scored; give "
+            "the method, or all, the option data.test"
+        )
 
 
 def _untested(cell: Cell) -> str | None:

@@ -1,5 +1,6 @@
 """Where configs come from: a path, or the set that comes with the library."""
 
+import difflib
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +53,10 @@ def find_config(name: str, option: str = "--config") -> Path:
     for candidate in (own / name, own.parent / name):
         if candidate.is_file():
             return candidate
+    here = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(name, here, n=1, cutoff=0.8)
+    if close:
+        raise ConfigError(f"{option}: no file {name!r}; did you mean {close[0]!r}?")
     known = sorted(str(p.relative_to(own.parent)) for p in own.rglob("*.yaml"))
     alike = [one for one in known if path.stem and path.stem in Path(one).stem]
     has = f"among others {', '.join(alike)}" if alike else ", ".join(known)

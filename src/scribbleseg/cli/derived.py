@@ -67,6 +67,11 @@ def run(command: str, argv: Sequence[str]) -> int:
         )
     report_production(production)
     facts = production.facts.values()
+    if command == "perturb" and all(fact.get("same") for fact in facts):
+        say(
+            "nothing is changed: the last stroke of a class in an image is never dropped; "
+            "--allow_losing_classes drops it too"
+        )
     if command != "distance":
         drawn = sum(fact["drawn"] for fact in facts) / max(sum(f["pixels"] for f in facts), 1)
         say(f"{drawn:.2%} of the pixels are labelled; train with --data.scribbles {options.out}")

@@ -18,6 +18,7 @@ UNKNOWN = (
     r"Group '(?P<group>[^']+)' does not accept option '(?P<key>[^']+)'",
     r"module '(?P<module>[^']+)' has no attribute '(?P<key>[^']+)'",
 )
+NO_CLASS = r"Expected a dot import path string: (?P<name>\w+)"
 CLASS_PATH = r"class_path[=' :]+'?(?P<path>[A-Za-z_][\w.]*)"
 
 
@@ -36,7 +37,13 @@ def explain(error: ArgumentError, parser: ArgumentParser, configs: Sequence[str]
     """
     message = str(error)
     if message.startswith("the following arguments are required"):
+        if "--config" not in parser._option_string_actions:
+            return f"{message}; give them"
         return f"{message}; give them, or a config, e.g. --config acdc/partial_ce_small.yaml"
+    nameless = re.search(NO_CLASS, message)
+    if nameless is not None:
+        keys = re.findall(r'Parser key "([^"]+)"', message[: nameless.start()])
+        return _no_class(".".join(keys), nameless["name"])
     for pattern in UNKNOWN:
         found = re.search(pattern, message)
         if found is None:
@@ -65,6 +72,29 @@ def explain(error: ArgumentError, parser: ArgumentParser, configs: Sequence[str]
         and not line.startswith(("Does not validate", "Subtypes", "Errors:", "Expected a NoneType"))
     ]
     return re.sub(r'Parser key "([^"]+)":', r"\1:", " ".join(kept))
+
+
+def _no_class(option: str, name: str) -> str:
+    """That nothing is called so, and what there is."""
+    from torch import nn
+
+    module = importlib.import_module(
+        "scribbleseg.networks" if option.endswith("network") else "scribbleseg.methods"
+    )
+    found = {one: getattr(module, one) for one in module.__all__}
+    known = [
+        one
+        for one, value in found.items()
+        if isinstance(value, type)
+        and issubclass(value, nn.Module)
+        and not inspect.isabstract(value)
+    ]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return (
+        f"{option}: no class is called {name!r}; {hint}The library has {', '.join(known)}; one of "
+        "your own is named with its module, e.g. mylab.parts.Mine"
+    )
 
 
 def _parser_names(parser: ArgumentParser, group: str) -> Iterable[str]:

@@ -92,7 +92,8 @@ def _list_formats() -> None:
         say(f"    source: {form.source}")
         say(f"    unlabelled: {form.unlabelled}")
         say(f"    background: {form.background}")
-        say(f"    strokes: {form.raster.rule}, width {form.raster.width}")
+        if form.strokes:
+            say(f"    strokes: {form.raster.rule}, width {form.raster.width}")
         if form.extra:
             say(f"    needs: pip install 'scribbleseg[{form.extra}]'")
 

@@ -1,11 +1,12 @@
-"""Failures of the machine that a user can do something about."""
+"""Failures that a user can do something about, and that come as somebody else's exception."""
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from scribbleseg.data.datamodule import ScribbleDataModule
-from scribbleseg.errors import RunError
+from scribbleseg.errors import ConfigError, RunError, ScribblesegError
 
-__all__ = ["in_plain_words"]
+__all__ = ["in_plain_words", "refused_option"]
 
 
 def in_plain_words(
@@ -39,4 +40,27 @@ def in_plain_words(
             f"{first_line} If nobody killed it, memory ran out: {again} and a lower "
             f"--data.num_workers (it was {data.num_workers})"
         )
+    return None
+
+
+def refused_option(error: BaseException) -> ScribblesegError | None:
+    """What is wrong with an option, when data, method and trainer could not be built.
+
+    Args:
+        error: What building them raised; the argument parser wraps what our classes say in its own
+            exceptions, with every option in the message.
+
+    Returns:
+        Our own error if there is one, or the innermost reason of the parser or trainer; None for an
+        error in somebody's code, which a traceback explains better.
+    """
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    for one in chain:
+        if isinstance(one, ScribblesegError):
+            return one
+    innermost = chain[-1]
+    if isinstance(innermost, MisconfigurationException | ValueError):
+        return ConfigError(" ".join(str(innermost).split()))
     return None

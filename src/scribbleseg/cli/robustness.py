@@ -19,7 +19,7 @@ from scribbleseg.recipes.robustness import (
     run_robustness,
     table_of,
 )
-from scribbleseg.recipes.training_images import training_images
+from scribbleseg.recipes.training_images import test_list, training_images
 
 __all__ = ["run"]
 
@@ -67,11 +67,18 @@ def run(command: str, argv: Sequence[str]) -> int:
         raise ConfigError(explain(error, parser, ())) from None
     cells = cells_of(options.shrink, options.drop, options.seeds)
     folder = Path(options.out)
+    config, data = find_config(options.config), _data_options(others)
+    if test_list(config, data) is None:
+        raise ConfigError(
+            f"{config}: data.test is null, so that nothing would be scored; add --data.test LIST, "
+            "e.g. all"
+        )
     if options.dry_run:
         for cell in cells:
             say(f"{folder / 'runs' / cell.name}")
         return 0
-    test = _test(options.config, folder, others)
+    layout, root, names = training_images(config, data)
+    test = Robustness(folder, str(config), layout, root, names, tuple(others))
     lock = FolderLock(folder)
     lock.acquire()
     try:
@@ -99,14 +106,12 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return own, others
 
 
-def _test(config: str, folder: Path, others: Sequence[str]) -> Robustness:
-    """What is trained; the dataset is that of the config, or of the options behind it."""
-    path = find_config(config)
+def _data_options(others: Sequence[str]) -> dict[str, str]:
+    """Options of the dataset among the words for ``fit``."""
     data: dict[str, str] = {}
     words = iter(others)
     for word in words:
         key, equals, value = word.partition("=")
         if key.startswith("--data."):
             data[key.removeprefix("--")] = value if equals else next(words, "")
-    layout, root, names = training_images(path, data)
-    return Robustness(folder, str(path), layout, root, names, tuple(others))
+    return data

@@ -27,7 +27,7 @@ from scribbleseg.cli.console import plain_console, say
 from scribbleseg.cli.explain import explain
 from scribbleseg.cli.labels import add_label_arguments, predict, write_pseudo_labels
 from scribbleseg.cli.leader import is_leader, quieten
-from scribbleseg.cli.plain_words import in_plain_words
+from scribbleseg.cli.plain_words import in_plain_words, refused_option
 from scribbleseg.cli.progress import LineProgress
 from scribbleseg.cli.run_options import STEERING, Command, add_run_arguments
 from scribbleseg.cli.scored_run import score_run
@@ -62,7 +62,13 @@ def run(command: Command, argv: Sequence[str]) -> int:
         ScribblesegError: Anything a user can mend.
     """
     quieten()
-    cli = TrainingCLI(command, with_config(command, list(argv)))
+    try:
+        cli = TrainingCLI(command, with_config(command, list(argv)))
+    except Exception as error:
+        plain = refused_option(error)
+        if plain is not None and plain is not error:
+            raise plain from error
+        raise
     try:
         getattr(cli, command)()
     except Exception as error:
@@ -133,7 +139,11 @@ class TrainingCLI(LightningCLI):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
-        """Name the run folder."""
+        """Name the run folder, and refuse what the trainer would only divide by."""
+        if self.config.trainer.val_check_interval == 0:
+            raise ConfigError(
+                "trainer.val_check_interval is 0; expected steps, or a share of an epoch above 0"
+            )
         self.run_folder = RunFolder(Path(self.config.run or self._default_run()))
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:

@@ -21,7 +21,7 @@ from scribbleseg.data.loaders import batches_drawn, evaluation_loader, of_one_si
 from scribbleseg.data.normalisation import normalisation_of
 from scribbleseg.data.pseudo_labels import find_pseudo_label_folder, with_pseudo_labels
 from scribbleseg.data.sample import Batch, EvaluationBatch, EvaluationSample, Sample
-from scribbleseg.data.sampler import EpochSampler
+from scribbleseg.data.sampler import EpochSampler, check_loading
 from scribbleseg.data.supervision import Unlabelled, training_kinds
 from scribbleseg.data.tags import MASK, TagSource, tags_from, training_tags, with_tags
 from scribbleseg.data.training_labels import audit_training_labels, read_labels
@@ -126,6 +126,7 @@ class ScribbleDataModule(L.LightningDataModule):
         evaluation_tags: TagSource = "none",
     ) -> None:
         super().__init__()
+        check_loading(resize, num_workers)
         self.layout, self.root = load_layout(layout, root)
         if scribbles is not None:
             self.layout = with_scribbles(self.layout, self.root, scribbles)
@@ -137,9 +138,7 @@ class ScribbleDataModule(L.LightningDataModule):
                 f"{self.layout.name!r} does not have (background_drawn is false); leave it at none"
             )
         if weak_transforms is not None and weak_batch_size is None:
-            raise ConfigError(
-                "data.weak_transforms: batches have no weak half; set data.weak_batch_size"
-            )
+            raise ConfigError("data.weak_transforms: have no weak half; set data.weak_batch_size")
         self.lists: dict[str, str | None] = {"train": train, "val": val, "test": test}
         self.supervision, self.sampling, self.tags = supervision, sampling, tags
         self.labelled, self.labelled_first = labelled, labelled_first
@@ -219,7 +218,7 @@ class ScribbleDataModule(L.LightningDataModule):
         """
         name = self.lists[split]
         if name is None:
-            raise ConfigError(f"data.{split}: no list given; set it to one of the dataset's lists")
+            raise ConfigError(f"data.{split}: no list given; add --data.{split} LIST, e.g. all")
         return self.layout.names(self.root, name)
 
     def train_kinds(self) -> dict[str, Supervision]:

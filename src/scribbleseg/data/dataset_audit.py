@@ -154,6 +154,7 @@ def audit_dataset(
     """
     report = DatasetAudit(root, layout)
     known: set[str] = set()
+    of_split: dict[str, Sequence[str]] = {}
     for split, name in lists.items():
         if name is None:
             continue
@@ -167,7 +168,17 @@ def audit_dataset(
             _add(report, Finding("error", f"{root}: list {name!r} names no image: {where}"))
             continue
         known |= set(names)
+        of_split[split] = names
         _audit_split(report, name, names, supervision if split == "train" else None)
+    trained_on = set(of_split.get("train", ()))
+    for split in ("val", "test"):
+        both = sorted(trained_on.intersection(of_split.get(split, ())))
+        if both:
+            message = (
+                f"lists {lists['train']!r} and {lists[split]!r} share {len(both)} images: "
+                f"{some(both)}; a score on images that were trained on says little"
+            )
+            _add(report, Finding("warning", message))
     _find_strays(report, known)
     return report
 
@@ -333,7 +344,7 @@ def _find_strays(report: DatasetAudit, known: set[str]) -> None:
     stems = Counter(
         path.stem
         for path in (root / layout.images).glob("*")
-        if path.suffix in layout.image_suffixes
+        if path.suffix.lower() in layout.image_suffixes
     )
     pictures = set(stems)
     twice = sorted(name for name, count in stems.items() if count > 1)

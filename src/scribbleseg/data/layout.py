@@ -1,6 +1,7 @@
 """Where a dataset keeps its files, and what its labels mean."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -177,7 +178,11 @@ class Layout:
         if name == "all":
             folder = root / self.images
             return sorted(
-                {path.stem for path in folder.glob("*") if path.suffix in self.image_suffixes}
+                {
+                    path.stem
+                    for path in folder.glob("*")
+                    if path.suffix.lower() in self.image_suffixes
+                }
             )
         return read_list(self.list_path(root, name))
 
@@ -323,6 +328,8 @@ def with_scribbles(layout: Layout, root: Path, folder: str) -> Layout:
 def find_images(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> dict[str, Path]:
     """The picture of each id: ``<id><suffix>`` with the first suffix that exists.
 
+    Capitals in what stands behind the last dot make no difference.
+
     Raises:
         DataError: Pictures are missing; the first ones and their number are listed.
     """
@@ -330,19 +337,33 @@ def find_images(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> 
         raise DataError(
             f"{folder}: no such folder; it should hold the pictures <id>{'|'.join(suffixes)}"
         )
+    files: dict[Path, dict[str, Path]] = {}
     found: dict[str, Path] = {}
     missing = []
     for name in names:
+        wanted = folder / name
+        if wanted.parent not in files:
+            files[wanted.parent] = _files_of(wanted.parent)
         for suffix in suffixes:
-            path = folder / f"{name}{suffix}"
-            if path.is_file():
+            path = files[wanted.parent].get(f"{wanted.name}{suffix}")
+            if path is not None:
                 found[name] = path
                 break
         else:
             missing.append(name)
     if missing:
-        raise DataError(f"{folder}: no picture ({', '.join(suffixes)}) for {some(missing)}")
+        hint = "; ids are names without suffix" if missing[0].endswith(tuple(suffixes)) else ""
+        raise DataError(f"{folder}: no picture ({', '.join(suffixes)}) for {some(missing)}{hint}")
     return found
+
+
+def _files_of(folder: Path) -> dict[str, Path]:
+    """The files of a folder by name, the suffix in small letters."""
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        paths = sorted((Path(entry) for entry in entries if entry.is_file()), reverse=True)
+    return {f"{path.stem}{path.suffix.lower()}": path for path in paths}
 
 
 def find_pictures(source: Path) -> list[Record]:

@@ -84,6 +84,8 @@ class SegmentationTask(L.LightningModule, ABC):
         protocol: Protocol | None = None,
     ) -> None:
         super().__init__()
+        if ema_decay is not None and not 0 <= ema_decay <= 1:
+            raise ConfigError(f"model.ema_decay is {ema_decay}; expected 0 to 1, or null")
         self.class_names, self.ignore_index = list(class_names), ignore_index
         self.optimization, self.ema_decay = optimization, ema_decay
         self.freeze_batch_norm = freeze_batch_norm

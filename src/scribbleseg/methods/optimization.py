@@ -62,6 +62,14 @@ class Optimization:
     warmup_start: float = 0.0
     decay_from_start: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse rates below 0."""
+        for name in ("lr", "weight_decay", "momentum"):
+            if getattr(self, name) < 0:
+                raise ConfigError(
+                    f"model.optimization.{name} is {getattr(self, name)}; expected 0 or more"
+                )
+
     def build(
         self, module: nn.Module, total_steps: float, *others: tuple[nn.Module, Schedule]
     ) -> tuple[Optimizer, LambdaLR]:

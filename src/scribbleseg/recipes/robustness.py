@@ -77,6 +77,9 @@ class Robustness:
 def cells_of(shrink: Sequence[float], drop: Sequence[float], seeds: Sequence[int]) -> list[Cell]:
     """The trainings of a test, those with whole strokes first.
 
+    Raises:
+        ConfigError: A share is not in 0..1.
+
     >>> [cell.name for cell in cells_of([1, 0.5], [0], [0])]
     ['whole/seed0', 'shrink_0.5/seed0']
     """
@@ -84,6 +87,8 @@ def cells_of(shrink: Sequence[float], drop: Sequence[float], seeds: Sequence[int
         *(("shrink", ratio) for ratio in sorted(set(shrink) - {1}, reverse=True)),
         *(("drop", ratio) for ratio in sorted(set(drop) - {0})),
     ]
+    for axis, ratio in changed:
+        Perturbation(**{axis: ratio})  # type: ignore[arg-type]
     return [
         *(Cell("whole", 1.0, seed) for seed in seeds),
         *(Cell(axis, float(ratio), seed) for axis, ratio in changed for seed in seeds),  # type: ignore[arg-type]
@@ -133,7 +138,7 @@ def _check_same(test: Robustness) -> None:
     said = yaml.safe_load(Path(test.config).read_text(encoding="utf-8"))
     now = json.loads(json.dumps({"config": said, "options": list(test.options)}, default=str))
     path = test.folder / "trained.json"
-    if path.is_file():
+    if path.is_file() and any((test.folder / "runs").rglob("config.yaml")):
         changed = [*_differences(json.loads(path.read_text(encoding="utf-8")), now)]
         if changed:
             raise RunError(
@@ -179,7 +184,8 @@ def _state(run: Path) -> str | None:
 
 
 def _scores(run: Path) -> dict[str, float]:
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    path = run / "metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if "test" not in metrics:
         raise RunError(f"{run}: was not tested; give the config a test list (--data.test)")
     test = metrics["test"]

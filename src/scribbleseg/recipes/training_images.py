@@ -1,4 +1,4 @@
-"""The training images of a config, without building anything of it."""
+"""The training images and the test list of a config, without building anything of it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from scribbleseg.data.layout import Layout, with_scribbles
 from scribbleseg.data.layouts import load_layout
 from scribbleseg.errors import ConfigError
 
-__all__ = ["training_images"]
+__all__ = ["test_list", "training_images"]
 
 DATA = {"root": None, "layout": "folder", "train": "train", "scribbles": None}
 
@@ -37,3 +37,15 @@ def training_images(config: Path, options: Mapping[str, Any]) -> tuple[Layout, P
     if data["scribbles"] not in {None, "null"}:
         layout = with_scribbles(layout, root, str(data["scribbles"]))
     return layout, root, list(layout.names(root, str(data["train"])))
+
+
+def test_list(config: Path, options: Mapping[str, Any]) -> str | None:
+    """Name of the list that a training is tested on at its end; None if it is not.
+
+    Args:
+        config: The file.
+        options: As of `training_images`.
+    """
+    content = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+    name = options.get("data.test", (content.get("data") or {}).get("test", "test"))
+    return None if name in {None, "null"} else str(name)

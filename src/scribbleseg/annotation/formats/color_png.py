@@ -39,7 +39,10 @@ FREE: tuple[Color, ...] = ((255, 255, 255), (224, 224, 192))
 def find(source: Path, options: Options) -> Found:
     """One entry a PNG."""
     if options.classes is None:
-        raise ConfigError("color_png: the files do not say which colour is which class; give them")
+        raise ConfigError(
+            "color_png: the files do not say which colour is which class; give --classes FILE.yaml "
+            "with a line '- {name: cat, color: [255, 0, 0]}' for each"
+        )
     _color_table(options)
     return Found(label_pictures(source, options))
 
@@ -142,6 +145,7 @@ FORMAT = Format(
     background="pixels of its colour",
     find=find,
     read=read,
+    strokes=False,
     write=write,
     options={
         "classes": "required, with colours; any other colour is an error",

@@ -137,6 +137,7 @@ class Format:
         read: Reads one entry.
         write: Writes label images for the tool; None if there is no way back.
         raster: Rule by which strokes become pixels, unless the user says otherwise.
+        strokes: Whether the files hold strokes or outlines; False if they hold pixels.
         extra: Extra of this package that has to be installed.
         options: Help for what `Options` mean here, by field name, where it is not plain.
     """
@@ -150,5 +151,6 @@ class Format:
     read: Reader
     write: Writer | None = None
     raster: Raster = field(default_factory=Raster)
+    strokes: bool = True
     extra: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)

@@ -236,6 +236,7 @@ FORMAT = Format(
     background="a label called background; if there is none, it was not drawn",
     find=find,
     read=read,
+    strokes=False,
     extra=EXTRA,
     options={"images": "by default the folder of the project; pictures inside it are not read"},
 )

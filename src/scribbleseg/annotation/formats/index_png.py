@@ -88,6 +88,7 @@ FORMAT = Format(
     "indices 1, 2, ...",
     find=find,
     read=read,
+    strokes=False,
     write=write,
     options={
         "classes": "required; in the order of the values",

@@ -79,6 +79,7 @@ FORMAT = Format(
     background="label 1 is the first class, the background: it has to be painted",
     find=find,
     read=read,
+    strokes=False,
     write=write,
     extra=EXTRA,
     options={

@@ -91,6 +91,7 @@ FORMAT = Format(
     background="value 0",
     find=find,
     read=read,
+    strokes=False,
     extra=EXTRA,
     options={
         "classes": "by default those of ACDC: background, RV, MYO, LV",

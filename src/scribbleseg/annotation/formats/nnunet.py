@@ -116,6 +116,7 @@ FORMAT = Format(
     background="value 0, which dataset.json calls background",
     find=find,
     read=read,
+    strokes=False,
     extra=EXTRA,
     options={"images": "by default imagesTr"},
 )

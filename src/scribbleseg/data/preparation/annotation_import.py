@@ -18,6 +18,7 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
+from scribbleseg.annotation.class_table import is_background
 from scribbleseg.annotation.formats.format import Classes, Entry, Format, Found, Options
 from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.image_file import image_size, open_image
@@ -190,6 +191,12 @@ def _check_classes(classes: Classes) -> None:
     twice = [name for name, count in Counter(classes.names).items() if count > 1]
     if twice:
         raise ConfigError(f"class {twice[0]!r} is listed twice; give each class one name")
+    late = [name for name in classes.names[1:] if is_background(name)]
+    if late and not is_background(classes.names[0]):
+        raise ConfigError(
+            f"class {late[0]!r} is not the first, but class 0, here {classes.names[0]!r}, is the "
+            f"background; name {late[0]!r} first"
+        )
     if len(classes.names) < 2:
         raise ConfigError(
             f"only one class, {', '.join(classes.names)}; two or more are needed, the background "
@@ -305,8 +312,9 @@ def _describe(
         ],
         "ignore_index": unlabelled_value(len(classes.names)),
         "background_drawn": background_drawn,
-        "raster": raster.as_dict(),
     }
+    if form.strokes:
+        description["raster"] = raster.as_dict()
     if all(one["mode"] == "L" for one in pictures):
         description["image_mode"] = "L"
     texts = {"ImageSets/all.txt": "".join(f"{one['name']}\n" for one in pictures)}

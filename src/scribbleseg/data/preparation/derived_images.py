@@ -242,7 +242,7 @@ def _label_job(remake: Remade, layout: Layout, name: str, path: Path, target: Pa
     drawn = int(np.count_nonzero(made != layout.ignore_index))
     return Made(
         (f"{name}.png",),
-        {"drawn": drawn, "pixels": made.size},
+        {"drawn": drawn, "pixels": made.size, "same": bool(np.array_equal(made, label))},
         tuple(str(warning.message) for warning in caught),
     )
 

@@ -77,7 +77,7 @@ def read_manifest(target: Path, settings: Mapping[str, Any], *, overwrite: bool)
         for key in sorted({*earlier, *settings})
         if earlier.get(key) != settings.get(key)
     ]
-    if differing and not overwrite:
+    if differing and lines and not overwrite:
         raise RunError(
             f"{target}: was made with other settings: {some(differing)}; choose another folder, or "
             "--overwrite"
