@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -242,6 +243,23 @@ def test_resume_goes_on_with_the_runs_own_config(
     error = capsys.readouterr().err
     assert "--resume continues with the run's own config, but these values differ: " in error
     assert "data.batch_size 4 -> 2" in error
+
+
+def test_resume_says_when_images_have_come_or_gone(
+    trained: Path, drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, run = tmp_path / "cells", Path(shutil.copytree(trained, tmp_path / "run"))
+    shutil.copytree(drawn, root)
+    for name in ("config.yaml", "environment.json"):
+        text = (run / name).read_text()
+        (run / name).write_text(text.replace(str(drawn), str(root)))
+    line = ["fit", "--run", str(run), "--resume"]
+    assert main(line) == 0
+    assert "images until now" not in caplog.text
+    listed = next(root.rglob("train.txt"))
+    listed.write_text("\n".join(listed.read_text().split("\n")[1:]))
+    assert main(line) == 0
+    assert "trained on 8 images until now, on 7 from here on" in caplog.text
 
 
 def test_resume_may_change_what_no_weight_depends_on(drawn: Path, tmp_path: Path) -> None:

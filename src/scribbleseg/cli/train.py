@@ -324,6 +324,14 @@ class TrainingCLI(LightningCLI):
         self.run_folder.add_metrics(split, metrics, text)
 
     def _open_run(self, mode: Mode) -> None:
+        before = self.run_folder.environment().get("training", {}) if mode == "resume" else {}
+        now = len(self.datamodule.train_dataset())
+        if before.get("images", now) != now:
+            log.warning(
+                "%s: trained on %d images until now, on %d from here on: the run is no longer "
+                "that of one dataset; --overwrite would begin anew",
+                self.run_folder.path, before["images"], now,
+            )  # fmt: skip
         self.run_folder.open(mode)
         config_hash = self.run_folder.write_config(self._experiment())
         audit, listed = self.datamodule.check_training(), self.datamodule.names("train")
@@ -336,7 +344,7 @@ class TrainingCLI(LightningCLI):
             "network": type(self.model.net).__name__,
             "weights": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
             "training": {
-                "images": len(self.datamodule.train_dataset()),
+                "images": now,
                 "supervision": sorted(self.datamodule.train_supervision),
                 "labelled_fraction": audit.labelled_fraction,
                 # Of all that might have been labelled, also of images that are left out.
