@@ -97,7 +97,7 @@ def test_the_grid(desk: Path, capsys: pytest.CaptureFixture[str], drawn: Path) -
     shown = capsys.readouterr().out
     assert "not tested: strokes, seed 0: its last weights were not tested with the run's" in shown
     assert rows() == kept
-    assert main(["test", "--run", "runs/strokes/seed0", "--data.num_workers", "0"]) == 0
+    assert main(["test", "--run", "runs/strokes/seed0", "--data.eval_batch_size", "1"]) == 0
     assert main(["benchmark", "spec.yaml"]) == 0
     assert rows() == kept
 

@@ -68,13 +68,13 @@ def test_missing_files_are_counted(tmp_path: Path) -> None:
 def test_capitals_in_a_suffix_make_no_difference(tmp_path: Path) -> None:
     images = tmp_path / "images"
     touch(images / "a.PNG", images / "b.Jpg", images / "sub/c.png", images / "B.txt")
-    touch(images / "d.PNG", images / "d.jpg")
-    names = ["a", "b", "d", "sub/c"]
+    touch(images / "d.PNG", images / "d.jpg", images / "e.png", images / "e.PNG")
+    names = ["a", "b", "d", "e", "sub/c"]
     found = find_images(images, names, LAYOUT.image_suffixes)
     assert [str(found[name].relative_to(images)) for name in names] == [
-        "a.PNG", "b.Jpg", "d.jpg", "sub/c.png"
+        "a.PNG", "b.Jpg", "d.jpg", "e.png", "sub/c.png"
     ]  # fmt: skip
-    assert LAYOUT.names(tmp_path, "all") == ["a", "b", "d"]
+    assert LAYOUT.names(tmp_path, "all") == ["a", "b", "d", "e"]
     with pytest.raises(DataError, match="for A"):
         find_images(images, ["A"], LAYOUT.image_suffixes)
 

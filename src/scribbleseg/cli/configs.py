@@ -26,7 +26,7 @@ CONFIG_OPTIONS = ("--config", "-c")
 FREE_WHEN_RESUMED = ("save_every", "max_bad_steps", "data.num_workers", "data.eval_batch_size")
 """What a resumed run may change, since no weight depends on it."""
 
-OF_NO_SCORE = ("save_every", "max_bad_steps", "data.num_workers", "data.batch_size")
+OF_NO_SCORE = (*FREE_WHEN_RESUMED, "data.batch_size")
 """What a test may change beside most of ``trainer``, since no score depends on it."""
 
 

@@ -358,11 +358,11 @@ def find_images(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> 
 
 
 def _files_of(folder: Path) -> dict[str, Path]:
-    """The files of a folder by name, the suffix in small letters."""
+    """The files of a folder by name, the suffix in small letters; ``a.png`` before ``a.PNG``."""
     if not folder.is_dir():
         return {}
     with os.scandir(folder) as entries:
-        paths = sorted((Path(entry) for entry in entries if entry.is_file()), reverse=True)
+        paths = sorted(Path(entry) for entry in entries if entry.is_file())
     return {f"{path.stem}{path.suffix.lower()}": path for path in paths}
 
 
