@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from scribbleseg.data import Layout, layout_names, load_layout
-from scribbleseg.data.layout import find_images, find_root
+from scribbleseg.data.layout import find_root
 from scribbleseg.errors import ConfigError, DataError
 
 LAYOUT = Layout(
@@ -55,28 +55,12 @@ def test_missing_files_are_counted(tmp_path: Path) -> None:
         LAYOUT.records(tmp_path, names, "scribble")
     with pytest.raises(DataError, match=r"images: no picture \(\.jpg, \.png\) for x$"):
         LAYOUT.records(tmp_path, ["x"], "scribble")
-    with pytest.raises(DataError, match=r"for a\.png; ids are names without suffix"):
-        LAYOUT.records(tmp_path, ["a.png"], "scribble")
     with pytest.raises(
         DataError, match=r"^supervision: no supervision declared for a; .*mask.scribble.tags"
     ):
         LAYOUT.records(tmp_path, ["a"], {"b": "mask"})
     with pytest.raises(DataError, match=r"no such folder"):
         LAYOUT.records(tmp_path / "nowhere", ["a"], "scribble")
-
-
-def test_capitals_in_a_suffix_make_no_difference(tmp_path: Path) -> None:
-    images = tmp_path / "images"
-    touch(images / "a.PNG", images / "b.Jpg", images / "sub/c.png", images / "B.txt")
-    touch(images / "d.PNG", images / "d.jpg", images / "e.png", images / "e.PNG")
-    names = ["a", "b", "d", "e", "sub/c"]
-    found = find_images(images, names, LAYOUT.image_suffixes)
-    assert [str(found[name].relative_to(images)) for name in names] == [
-        "a.PNG", "b.Jpg", "d.jpg", "e.png", "sub/c.png"
-    ]  # fmt: skip
-    assert LAYOUT.names(tmp_path, "all") == ["a", "b", "d", "e"]
-    with pytest.raises(DataError, match="for A"):
-        find_images(images, ["A"], LAYOUT.image_suffixes)
 
 
 def test_relative_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from scribbleseg.data.finding import (
     findings_as_list,
     print_findings,
 )
+from scribbleseg.data.image_folder import images_in
 from scribbleseg.data.label_table import label_counts, label_table
 from scribbleseg.data.layout import Layout, Record
 from scribbleseg.errors import DataError
@@ -341,11 +342,7 @@ def _contradictions(report: DatasetAudit, records: Sequence[Record]) -> float:
 def _find_strays(report: DatasetAudit, known: set[str]) -> None:
     """Labels that belong to no picture, most often because a name differs a little."""
     layout, root = report.layout, report.root
-    stems = Counter(
-        path.stem
-        for path in (root / layout.images).glob("*")
-        if path.suffix.lower() in layout.image_suffixes
-    )
+    stems = Counter(path.stem for path in images_in(root / layout.images, layout.image_suffixes))
     pictures = set(stems)
     twice = sorted(name for name, count in stems.items() if count > 1)
     if twice:

@@ -1,7 +1,6 @@
 """Where a dataset keeps its files, and what its labels mean."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Literal, Protocol, get_args
 from scribbleseg.annotation.id_list import read_list, some
 from scribbleseg.annotation.image_file import IMAGE_SUFFIXES, ImageMode, count_pages
 from scribbleseg.annotation.label_image import Color
+from scribbleseg.data.image_folder import find_images, images_in
 from scribbleseg.data.preparation.manifest import made_with
 from scribbleseg.errors import ConfigError, DataError
 
@@ -19,7 +19,6 @@ __all__ = [
     "Record",
     "Supervision",
     "find_folder",
-    "find_images",
     "find_pictures",
     "find_root",
     "kinds_of",
@@ -176,14 +175,8 @@ class Layout:
                 )
             return names
         if name == "all":
-            folder = root / self.images
-            return sorted(
-                {
-                    path.stem
-                    for path in folder.glob("*")
-                    if path.suffix.lower() in self.image_suffixes
-                }
-            )
+            pictures = images_in(root / self.images, self.image_suffixes)
+            return sorted({path.stem for path in pictures})
         return read_list(self.list_path(root, name))
 
     def records(
@@ -323,47 +316,6 @@ def with_scribbles(layout: Layout, root: Path, folder: str) -> Layout:
     settings = made_with(path)
     raster = json.dumps(settings) if settings is not None else f"not stated ({folder})"
     return replace(layout, scribbles=str(path.resolve()), raster=raster)
-
-
-def find_images(folder: Path, names: Sequence[str], suffixes: Sequence[str]) -> dict[str, Path]:
-    """The picture of each id: ``<id><suffix>`` with the first suffix that exists.
-
-    Capitals in what stands behind the last dot make no difference.
-
-    Raises:
-        DataError: Pictures are missing; the first ones and their number are listed.
-    """
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder}: no such folder; it should hold the pictures <id>{'|'.join(suffixes)}"
-        )
-    files: dict[Path, dict[str, Path]] = {}
-    found: dict[str, Path] = {}
-    missing = []
-    for name in names:
-        wanted = folder / name
-        if wanted.parent not in files:
-            files[wanted.parent] = _files_of(wanted.parent)
-        for suffix in suffixes:
-            path = files[wanted.parent].get(f"{wanted.name}{suffix}")
-            if path is not None:
-                found[name] = path
-                break
-        else:
-            missing.append(name)
-    if missing:
-        hint = "; ids are names without suffix" if missing[0].endswith(tuple(suffixes)) else ""
-        raise DataError(f"{folder}: no picture ({', '.join(suffixes)}) for {some(missing)}{hint}")
-    return found
-
-
-def _files_of(folder: Path) -> dict[str, Path]:
-    """The files of a folder by name, the suffix in small letters; ``a.png`` before ``a.PNG``."""
-    if not folder.is_dir():
-        return {}
-    with os.scandir(folder) as entries:
-        paths = sorted(Path(entry) for entry in entries if entry.is_file())
-    return {f"{path.stem}{path.suffix.lower()}": path for path in paths}
 
 
 def find_pictures(source: Path) -> list[Record]:

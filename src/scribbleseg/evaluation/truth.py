@@ -7,7 +7,8 @@ from pathlib import Path
 from scribbleseg.annotation.id_list import read_list
 from scribbleseg.annotation.image_file import IMAGE_SUFFIXES
 from scribbleseg.annotation.label_image import Color, voc_palette
-from scribbleseg.data.layout import Layout, find_images
+from scribbleseg.data.image_folder import find_images
+from scribbleseg.data.layout import Layout
 from scribbleseg.errors import DataError
 
 __all__ = ["Truth"]

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribbleseg.annotation.raster import Raster
-from scribbleseg.data.layout import find_images
+from scribbleseg.data.image_folder import find_images
 from scribbleseg.data.layouts.context import LAYOUT
 from scribbleseg.data.preparation.labelled_images import Label, LabelFile, image_job
 from scribbleseg.data.preparation.matlab_file import read_matlab

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scribbleseg.data.layout import find_images
+from scribbleseg.data.image_folder import find_images
 from scribbleseg.data.layouts import voc
 from scribbleseg.data.preparation.labelled_images import Label, LabelFile, image_job
 from scribbleseg.data.preparation.matlab_file import read_matlab

@@ -24,7 +24,8 @@ from typing import Any
 
 from scribbleseg.annotation.id_list import some
 from scribbleseg.annotation.raster import Raster
-from scribbleseg.data.layout import Layout, find_images
+from scribbleseg.data.image_folder import find_images
+from scribbleseg.data.layout import Layout
 from scribbleseg.data.layouts import voc, voc_blpseg, voc_pfa
 from scribbleseg.data.preparation.cls_labels import cls_labels_file, read_cls_labels
 from scribbleseg.data.preparation.dataset_files import tags_of_images
