@@ -1,7 +1,6 @@
 """The rows of a benchmark: scores and cost of each run, in a CSV that later runs continue."""
 
 import csv
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from filelock import FileLock
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.errors import RunError
 from scribbleseg.recipes.benchmark_cells import Cell
+from scribbleseg.recipes.json_file import read_json
 from scribbleseg.recipes.run_folder import COST_FILE
 from scribbleseg.recipes.stages import STAGE_FILE
 
@@ -49,16 +49,16 @@ def row_of(cell: Cell, find_config: Callable[[str], Path]) -> dict[str, str] | N
     Raises:
         RunError: A file of a run is damaged.
     """
-    metrics = _facts(cell.run / "metrics.json").get("test")
+    metrics = read_json(cell.run / "metrics.json").get("test")
     if metrics is None or metrics.get("checkpoint") != "last" or "changed_options" in metrics:
         return None
-    environment, cost = _facts(cell.run / "environment.json"), _facts(cell.run / COST_FILE)
+    environment, cost = read_json(cell.run / "environment.json"), read_json(cell.run / COST_FILE)
     volumes = metrics.get("volumes")
     classes = volumes["classes"] if volumes else {}
     row: dict[str, Any] = {
         "config": cell.method.name,
         "seed": cell.seed,
-        "steps": _total(_facts(cell.recipe.stage_folder(s.name) / COST_FILE).get("steps")
+        "steps": _total(read_json(cell.recipe.stage_folder(s.name) / COST_FILE).get("steps")
                         for s in cell.trainings),
         "seconds": _total(_seconds(cell)),
         "images": metrics["images"],
@@ -83,7 +83,9 @@ def _seconds(cell: Cell) -> Iterable[float | None]:
     """Of each stage: what a training has measured itself, what the recipe has of the others."""
     for stage in cell.recipe.stages:
         folder = cell.recipe.stage_folder(stage.name)
-        yield _facts(folder / (COST_FILE if stage.command == "fit" else STAGE_FILE)).get("seconds")
+        yield read_json(folder / (COST_FILE if stage.command == "fit" else STAGE_FILE)).get(
+            "seconds"
+        )
 
 
 def _total(values: Iterable[float | None]) -> int | None:
@@ -101,18 +103,6 @@ def _revision(described: str | None) -> str | None:
     if described is None:
         return None
     return described.removesuffix("-dirty")[:12] + ("-dirty" * described.endswith("-dirty"))
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise RunError(
-            f"{path}: is damaged, no JSON; delete its folder to train the cell anew"
-        ) from None
-    return content
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -1,7 +1,6 @@
 """Which pseudo labels are better: those of several sources scored, with the runs they led to."""
 
 import csv
-import json
 import math
 import shlex
 import statistics
@@ -15,6 +14,7 @@ from scribbleseg.data.layout import Layout
 from scribbleseg.data.pseudo_labels import label_path
 from scribbleseg.errors import ConfigError, DataError
 from scribbleseg.evaluation.confusion import Scores
+from scribbleseg.recipes.json_file import read_json
 from scribbleseg.recipes.label_sources import LabelSources, SourceVariant
 from scribbleseg.recipes.pseudo_label_scores import PseudoLabelScores, score_pseudo_labels
 from scribbleseg.recipes.run_folder import RunFolder
@@ -150,9 +150,7 @@ def _test_miou(item: SourceVariant) -> float | None:
     """Mean IoU of a finished run on its test images."""
     if item.run is None or RunFolder(item.run).status().get("state") != "done":
         return None
-    path = item.run / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    miou: float | None = metrics.get("test", {}).get("miou")
+    miou: float | None = read_json(item.run / "metrics.json").get("test", {}).get("miou")
     return miou
 
 

@@ -19,6 +19,7 @@ from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.data.layout import Layout
 from scribbleseg.data.preparation.derived_images import Perturbation, Work, perturb_scribbles
 from scribbleseg.errors import RunError
+from scribbleseg.recipes.json_file import read_json
 
 __all__ = ["Cell", "Robustness", "cells_of", "draw_robustness", "run_robustness", "table_of"]
 
@@ -139,7 +140,7 @@ def _check_same(test: Robustness) -> None:
     now = json.loads(json.dumps({"config": said, "options": list(test.options)}, default=str))
     path = test.folder / "trained.json"
     if path.is_file() and any((test.folder / "runs").rglob("config.yaml")):
-        changed = [*_differences(json.loads(path.read_text(encoding="utf-8")), now)]
+        changed = [*_differences(read_json(path), now)]
         if changed:
             raise RunError(
                 f"{test.folder}: holds trainings of something else: {'; '.join(changed[:3])}; "
@@ -179,13 +180,11 @@ def _words(test: Robustness, cell: Cell, run: Path) -> list[str]:
 
 
 def _state(run: Path) -> str | None:
-    path = run / "status.json"
-    return json.loads(path.read_text(encoding="utf-8"))["state"] if path.is_file() else None
+    return read_json(run / "status.json").get("state")
 
 
 def _scores(run: Path) -> dict[str, float]:
-    path = run / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    metrics = read_json(run / "metrics.json")
     if "test" not in metrics:
         raise RunError(f"{run}: was not tested; give the config a test list (--data.test)")
     test = metrics["test"]

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.annotation.whole_file import is_unfinished, remove_unfinished, whole_file
 from scribbleseg.errors import RunError
+from scribbleseg.recipes.json_file import read_json
 
 __all__ = ["COST_FILE", "RunFolder", "write_text"]
 
@@ -128,11 +129,11 @@ class RunFolder:
 
     def status(self) -> dict[str, Any]:
         """Content of ``status.json``; empty if there is none."""
-        return _read_json(self.path / "status.json")
+        return read_json(self.path / "status.json")
 
     def environment(self) -> dict[str, Any]:
         """Content of ``environment.json``; empty if there is none."""
-        return _read_json(self.path / "environment.json")
+        return read_json(self.path / "environment.json")
 
     def write_status(self, state: State, **facts: Any) -> None:
         """Record the state, with facts that stay until they are given anew."""
@@ -160,7 +161,7 @@ class RunFolder:
     def add_metrics(self, split: str, metrics: Mapping[str, Any], text: str) -> None:
         """Store a split's scores in ``metrics.json`` and its tables in ``metrics.txt``."""
         path = self.path / "metrics.json"
-        stored = _read_json(path)
+        stored = read_json(path)
         stored[split] = {**metrics, "text": text}
         write_text(path, json.dumps(stored, indent=2) + "\n")
         write_text(
@@ -173,11 +174,6 @@ def write_text(path: Path, text: str) -> None:
     """Write a small file completely or not at all."""
     with whole_file(path, durable=True) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return content
 
 
 def _version(package: str) -> str | None:

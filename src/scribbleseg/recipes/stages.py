@@ -20,6 +20,7 @@ from scribbleseg.annotation.file_hash import sha256_of
 from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.annotation.whole_file import whole_file
 from scribbleseg.errors import Interrupted, RunError
+from scribbleseg.recipes.json_file import read_json
 from scribbleseg.recipes.recipe import Recipe, Stage
 
 __all__ = ["STAGE_FILE", "Plan", "run_recipe"]
@@ -175,16 +176,7 @@ class Plan:
             unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def _record(self, stage: Stage) -> dict[str, Any] | None:
-        path = self.recipe.stage_folder(stage.name) / STAGE_FILE
-        if not path.is_file():
-            return None
-        try:
-            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise RunError(
-                f"{path}: is damaged, no JSON; delete {path.parent} to run the stage anew"
-            ) from None
-        return record
+        return read_json(self.recipe.stage_folder(stage.name) / STAGE_FILE) or None
 
 
 def run_recipe(plan: Plan, run: Runner, say: Callable[[str], None]) -> None:
