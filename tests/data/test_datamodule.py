@@ -99,7 +99,7 @@ def test_the_first_images_of_a_list_are_labelled(root: Path) -> None:
 def test_options_that_would_do_nothing_are_refused(root: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.unlabelled: leave_out, but all .* labelled"):
         module(root, unlabelled="leave_out").train_dataset()
-    with pytest.raises(ConfigError, match=r"data\.weak_transforms: have no weak half; set"):
+    with pytest.raises(ConfigError, match=r"data\.weak_transforms: batches have no weak half"):
         module(root, weak_transforms=[])
 
 

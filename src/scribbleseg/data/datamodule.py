@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 
 from scribbleseg.annotation.audit import LabelAudit
 from scribbleseg.annotation.id_list import some
+from scribbleseg.data.data_options import check_options
 from scribbleseg.data.dataset import EvaluationDataset, ScribbleDataset
 from scribbleseg.data.distance_maps import map_sources, with_maps
 from scribbleseg.data.layout import Record, Supervision, find_pictures, with_scribbles
@@ -21,7 +22,7 @@ from scribbleseg.data.loaders import batches_drawn, evaluation_loader, of_one_si
 from scribbleseg.data.normalisation import normalisation_of
 from scribbleseg.data.pseudo_labels import find_pseudo_label_folder, with_pseudo_labels
 from scribbleseg.data.sample import Batch, EvaluationBatch, EvaluationSample, Sample
-from scribbleseg.data.sampler import EpochSampler, check_loading
+from scribbleseg.data.sampler import EpochSampler
 from scribbleseg.data.supervision import Unlabelled, training_kinds
 from scribbleseg.data.tags import MASK, TagSource, tags_from, training_tags, with_tags
 from scribbleseg.data.training_labels import audit_training_labels, read_labels
@@ -126,19 +127,19 @@ class ScribbleDataModule(L.LightningDataModule):
         evaluation_tags: TagSource = "none",
     ) -> None:
         super().__init__()
-        check_loading(resize, num_workers)
         self.layout, self.root = load_layout(layout, root)
         if scribbles is not None:
             self.layout = with_scribbles(self.layout, self.root, scribbles)
         if tags is not None and tags != MASK:
             self.layout = with_tags(self.layout, self.root, tags)
-        if background_prior == "hull" and not self.layout.background_drawn:
-            raise ConfigError(
-                "data.background_prior: hull needs background strokes around the objects, which "
-                f"{self.layout.name!r} does not have (background_drawn is false); leave it at none"
-            )
-        if weak_transforms is not None and weak_batch_size is None:
-            raise ConfigError("data.weak_transforms: have no weak half; set data.weak_batch_size")
+        check_options(
+            self.layout,
+            background_prior=background_prior,
+            weak_transforms=weak_transforms,
+            weak_batch_size=weak_batch_size,
+            resize=resize,
+            num_workers=num_workers,
+        )
         self.lists: dict[str, str | None] = {"train": train, "val": val, "test": test}
         self.supervision, self.sampling, self.tags = supervision, sampling, tags
         self.labelled, self.labelled_first = labelled, labelled_first

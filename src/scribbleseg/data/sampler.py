@@ -9,22 +9,10 @@ from torch.utils.data import Sampler
 
 from scribbleseg.errors import ConfigError
 
-__all__ = ["Draw", "EpochSampler", "check_loading"]
+__all__ = ["Draw", "EpochSampler"]
 
 LABELLED = ("mask", "scribble")
 """Kinds of supervision from which strong halves are drawn."""
-
-
-def check_loading(resize: tuple[int, int] | None, num_workers: int) -> None:
-    """Refuse sizes and processes that cannot be.
-
-    Raises:
-        ConfigError: A side is below 1, or the number of processes below 0.
-    """
-    if num_workers < 0:
-        raise ConfigError(f"data.num_workers: {num_workers}; expected 0 or more")
-    if resize is not None and min(resize) < 1:
-        raise ConfigError(f"data.resize: {tuple(resize)}; expected sides of 1 or more, or null")
 
 
 class Draw(NamedTuple):
