@@ -6,8 +6,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from tests.networks.test_weights import Payload
 
 from scribbleseg.annotation import read_label, write_label
 from scribbleseg.cli.main import main
-from scribbleseg.cli.plain_words import in_plain_words
 from scribbleseg.data import ScribbleDataset
 from scribbleseg.data.transforms import RandomRotation
 from scribbleseg.methods import PartialCrossEntropy
@@ -215,64 +213,6 @@ def test_it_is_refused_in_one_line_before_training(
     assert not (root.parent / "run").exists()
 
 
-OPTIONS = {
-    "model.network.init_args.widths": ("[]", "widths has 0 level(s): []; a U-Net needs two"),
-    "model.inference.stride": ("2", "stride"),
-    "model.inference.scales": ("[0]", "scales"),
-    "model.ema_decay": ("2", "model.ema_decay is 2.0; expected 0 to 1, or null"),
-    "model.optimization.lr": ("-1", "model.optimization.lr is -1.0; expected 0 or more"),
-    "trainer.accelerator": ("gpuu", "gpuu"),
-    "trainer.devices": ("0", "devices"),
-    "trainer.max_steps": ("-5", "max_steps"),
-    "trainer.val_check_interval": ("0", "trainer.val_check_interval is 0; expected steps"),
-    "model": ("PartialCE", "model: no class is called 'PartialCE'; did you mean 'PartialCrossEntr"),
-    "model.network": ("UNett", "model.network: no class is called 'UNett'; did you mean 'UNet'? T"),
-    "data.num_workers": ("-1", "data.num_workers: -1; expected 0 or more"),
-    "data.resize": ("[0, 64]", "data.resize: (0, 64); expected sides of 1 or more"),
-}
-"""Options that their classes refuse, not the parser; and part of the line."""
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_that_cannot_be_used_is_one_line(
-    root: Path, option: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    value, message = OPTIONS[option]
-    assert fit(root, f"--{option}", value) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("scribbleseg: error: ")
-    assert error.count("\n") == 1
-    assert not (root.parent / "run").exists()
-
-
-def test_weights_that_are_not_there_are_one_line(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The first command of the guide, on a machine that reaches nothing."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
-    line = ["fit", "--config", "folder/partial_ce.yaml", "--data.root", str(root)]
-    weights = ["--model.network.init_args.weights", str(tmp_path / "none.pth")]
-    assert main([*line, "--run", str(tmp_path / "run"), *weights]) == 2
-    error = capsys.readouterr().err
-    assert "none.pth" in error
-    assert error.count("\n") == 1
-
-
-def test_a_fault_in_somebodys_code_keeps_its_traceback(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def faulty(*_: Any, **__: Any) -> None:
-        raise AttributeError("their own")
-
-    monkeypatch.setattr(PartialCrossEntropy, "check_supervision", faulty)
-    monkeypatch.setattr("scribbleseg.networks.PlainUNet.__init__", faulty)
-    with pytest.raises(Exception, match="their own"):
-        fit(root)
-
-
 def test_several_problems_are_counted(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("cell 1", "cell 3", "cell 4"):
         picture(root, name).write_bytes(b"")
@@ -363,15 +303,6 @@ def test_a_killed_worker_is_explained(
     assert re.search(r"DataLoader worker (\(pid|is gone \(\[Errno)", error)
     assert "memory ran out: go on with --resume and a lower --data.num_workers" in error
     assert error.count("\n") == 1
-
-
-def test_a_worker_that_dies_while_it_answers_is_explained() -> None:
-    lost, data = ConnectionResetError(104, "Connection reset by peer"), SimpleNamespace()
-    data.num_workers = 2
-    plain = in_plain_words(lost, cast("Any", data), training=True)
-    assert "DataLoader worker is gone ([Errno 104] Connection reset by peer)" in str(plain)
-    data.num_workers = 0
-    assert in_plain_words(lost, cast("Any", data), training=True) is None
 
 
 def test_out_of_memory_is_explained(
