@@ -13,7 +13,6 @@ from scribbleseg.errors import ConfigError, RunError
 __all__ = [
     "CONFIG_OPTIONS",
     "bundled_configs",
-    "changed_values",
     "check_same_config",
     "find_config",
     "flattened",
@@ -109,7 +108,7 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def changed_values(stored: Path, now: str) -> dict[str, tuple[Any, Any]]:
+def _changed_values(stored: Path, now: str) -> dict[str, tuple[Any, Any]]:
     """What differs from the config of a run: its value and the present one, by dotted name.
 
     Args:
@@ -134,7 +133,7 @@ def scored_otherwise(stored: Path, now: str) -> list[str]:
     """
     return [
         f"{name} {before!r} -> {after!r}"
-        for name, (before, after) in changed_values(stored, now).items()
+        for name, (before, after) in _changed_values(stored, now).items()
         if name not in OF_NO_SCORE
         and (not name.startswith("trainer.") or name == "trainer.precision")
     ]
@@ -152,7 +151,7 @@ def check_same_config(stored: Path, now: str) -> None:
     """
     changed = [
         f"{name} {before!r} -> {after!r}"
-        for name, (before, after) in changed_values(stored, now).items()
+        for name, (before, after) in _changed_values(stored, now).items()
         if name not in FREE_WHEN_RESUMED
     ]
     if changed:

@@ -117,7 +117,7 @@ def import_annotations(
             "import": form.name,
             "classes": list(classes.names),
             "palette": [list(color) for color in classes.palette],
-            "raster": raster.as_dict(),
+            "raster": raster.as_dict() if form.strokes else None,
             "unlabelled": options.unlabelled,
             "unknown": options.unknown,
         },
