@@ -175,14 +175,14 @@ def test_scores_of_other_options_make_no_row() -> None:
 def test_a_damaged_file_is_named(name: str) -> None:
     train(Commands())
     Path("runs/plain/seed0", name).write_text('{"test"')
-    with pytest.raises(RunError, match=rf"^runs/plain/seed0/{name}: is damaged, no JSON; delete"):
+    with pytest.raises(RunError, match=rf"^runs/plain/seed0/{name}: is damaged, no JSON object"):
         row_of(cells()[0], Path)
 
 
 def test_a_damaged_stage_is_named() -> None:
     train(Commands())
     Path("runs/staged/seed0/first/stage.json").write_text("")
-    with pytest.raises(RunError, match=r"first/stage.json: is damaged, .* delete runs/staged/se"):
+    with pytest.raises(RunError, match=r"staged/seed0/first/stage.json: is damaged, "):
         states()
 
 

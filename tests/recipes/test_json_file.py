@@ -11,7 +11,7 @@ def test_there_damaged_or_not(tmp_path: Path) -> None:
     assert read_json(path) == {}
     path.write_text('{"ä": 1}', encoding="utf-8")
     assert read_json(path) == {"ä": 1}
-    for content in (b"", b'{"a"', b"\xff\xfe"):
+    for content in (b"", b'{"a"', b"\xff\xfe", b"[]", b"null"):
         path.write_bytes(content)
-        with pytest.raises(RunError, match=rf"a\.json: is damaged, no JSON; delete {tmp_path} to"):
+        with pytest.raises(RunError, match=r"a\.json: is damaged, no JSON object; delete this f"):
             read_json(path)

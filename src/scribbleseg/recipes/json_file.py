@@ -15,12 +15,15 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         RunError: It is damaged.
     """
+    content: Any = None
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError:
+        pass
+    if not isinstance(content, dict):
         raise RunError(
-            f"{path}: is damaged, no JSON; delete {path.parent} to make it anew"
-        ) from None
+            f"{path}: is damaged, no JSON object; delete this file alone and give the command again"
+        )
     return content
