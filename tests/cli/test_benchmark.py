@@ -123,22 +123,29 @@ def test_strokes_are_those_of_the_data_that_the_spec_names(desk: Path, drawn: Pa
         assert (strokes[:, : strokes.shape[1] // 2] == 255).all()
 
 
-def test_failed_and_changed_cells_are_named_and_the_rest_is_trained(
-    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def leaves(self: object, cell: Cell, words: Sequence[str]) -> int:
-        if cell.method.name == "bad":
-            return 2
-        run = cell.run
-        (run / "checkpoints").mkdir(parents=True)
-        (run / "checkpoints/last.ckpt").write_text("weights")
-        if cell.method.name != "half":
-            scores = {"images": 1, "miou": 0.5, "pixel_accuracy": 0.5, "classes": {}}
-            test = {"checkpoint": "last", **scores}
-            (run / "metrics.json").write_text(json.dumps({"test": test}))
-        return 0
+def leaves(self: object, cell: Cell, words: Sequence[str]) -> int:
+    """In place of a training."""
+    if cell.method.name == "bad":
+        return 2
+    run = cell.run
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints/last.ckpt").write_text("weights")
+    if cell.method.name != "half":
+        scores = {"images": 1, "miou": 0.5, "pixel_accuracy": 0.5, "classes": {}}
+        test = {"checkpoint": "last", **scores}
+        (run / "metrics.json").write_text(json.dumps({"test": test}))
+    return 0
 
+
+@pytest.fixture
+def quick(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(benchmark_jobs.Children, "__call__", leaves)
+    return desk
+
+
+def test_failed_and_changed_cells_are_named_and_the_rest_is_trained(
+    quick: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_spec(bad={"config": "tiny.yaml", "options": {"data.batch_sise": 3}})
     for again in (False, True):
         assert main(["benchmark", "spec.yaml"]) == 1
@@ -154,6 +161,84 @@ def test_failed_and_changed_cells_are_named_and_the_rest_is_trained(
     shown = capsys.readouterr().out
     assert "changed: strokes, seed 0: was finished with other settings: --data.batch_size" in shown
     assert "delete runs/strokes/seed0 to train it anew" in shown
+
+
+def test_a_damaged_cell_stops_no_other(quick: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "spec.yaml", "--only", "strokes"]) == 0
+    kept = rows()
+    Path("runs/strokes/seed0/metrics.json").write_text('{"test": ')
+    Path("runs/strokes/seed1/stage.json").write_text("")
+    write_spec(other={"config": "tiny.yaml"}, bad={"config": "tiny.yaml"})
+    lines = [
+        f"damaged: strokes, seed {seed}: runs/strokes/seed{seed}/{name}: is damaged, no JSON object"
+        for seed, name in enumerate(("metrics.json", "stage.json"))
+    ]
+    capsys.readouterr()
+    assert main(["benchmark", "spec.yaml", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert all(line in shown for line in lines)
+    assert "3 of 3 cells to train" in shown
+
+    assert main(["benchmark", "spec.yaml", "--only", "bad", "strokes"]) == 1
+    shown = capsys.readouterr().out
+    assert all(line in shown for line in lines)
+    assert "failed: bad, seed 0" in shown
+
+    assert main(["benchmark", "spec.yaml", "--only", "other"]) == 0
+    assert [row["config"] for row in rows()] == ["other", "strokes", "strokes"]
+    assert [row | {"inputs": ""} for row in rows()[1:]] == [row | {"inputs": ""} for row in kept]
+
+
+def test_settings_that_change_while_a_cell_is_trained(
+    quick: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def edited(self: object, cell: Cell, words: Sequence[str]) -> int:
+        path = Path("tiny.yaml")
+        path.write_text(path.read_text().replace("seed_everything: 0", "seed_everything: 7"))
+        return leaves(self, cell, words)
+
+    text = Path("tiny.yaml").read_text()
+    if "seed_everything: 0" not in text:
+        Path("tiny.yaml").write_text(f"seed_everything: 0\n{text}")
+    monkeypatch.setattr(benchmark_jobs.Children, "__call__", edited)
+    write_spec(strokes={"config": "tiny.yaml", "seeds": [0]})
+    assert main(["benchmark", "spec.yaml", "--only", "strokes"]) == 1
+    shown = capsys.readouterr().out
+    assert "1 of 1: strokes, seed 0: not finished" in shown
+    assert "its settings were changed while it was trained: config: " in shown
+    assert not Path("kept/tiny.csv").exists()
+
+
+def test_a_row_that_another_machine_measured_stays(quick: Path) -> None:
+    assert main(["benchmark", "spec.yaml", "--only", "strokes"]) == 0
+    path = Path("kept/tiny.csv")
+    path.write_text(path.read_text().replace("0.5,0.5", "0.6,0.5"))
+    theirs = rows()
+    assert {row["miou"] for row in theirs} == {"0.6"}
+    assert main(["benchmark", "spec.yaml", "--only", "strokes"]) == 0
+    assert rows() == theirs
+    shutil.rmtree("runs/strokes/seed1")
+    path.write_text(path.read_text().replace("strokes,1", "strokes,2"))  # nobody's seed
+    assert main(["benchmark", "spec.yaml", "--only", "strokes"]) == 0
+    assert [row["miou"] for row in rows()] == ["0.6", "0.5", "0.6"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "broken.yaml: not valid YAML"),
+        ("- a\n- b", "broken.yaml: a config is ['a', 'b']; expected 'name: value' lines"),
+        ("data: 3", "broken.yaml: data is 3; expected"),
+    ],
+)
+def test_a_config_that_is_none_is_named(
+    quick: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("broken.yaml").write_text(text)
+    write_spec(broken={"config": "broken.yaml"})
+    assert main(["benchmark", "spec.yaml"]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("runs").exists()
 
 
 @pytest.mark.parametrize(

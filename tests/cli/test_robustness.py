@@ -51,6 +51,15 @@ def test_trainings_table_and_plot(
     assert np.asarray(Image.open(out / "robustness.png")).std() > 5
     environment = json.loads((out / "runs/shrink_0.3/seed0/environment.json").read_text())
     assert json.loads(environment["raster"])["perturb"]["shrink"] == 0.3
+    kept = (out / "robustness.csv").read_text()
+    run = out / "runs/whole/seed0"
+    assert main(["test", "--run", str(run), "--data.test", "train"]) == 0
+    assert main(line) == 2
+    assert "whole/seed0: was tested with another checkpoint or" in capsys.readouterr().err
+    assert (out / "robustness.csv").read_text() == kept
+    assert main(["test", "--run", str(run)]) == 0
+    assert main(line) == 0
+    assert (out / "robustness.csv").read_text() == kept
     assert main([*line, "--model.optimization.lr", "0.5"]) == 2
     assert "out: holds trainings of something else: options [" in capsys.readouterr().err
     for path in (out / "scribbles/shrink_0.3/seed0").glob("*.png"):
@@ -134,3 +143,14 @@ def test_the_table_has_mean_and_spread() -> None:
         for seed, miou in ((0, 0.5), (1, 0.7))
     ]
     assert table_of(rows).splitlines()[2] == "| whole | 2 | 0.6 ± 0.141 |"
+
+
+def test_what_was_never_found_has_no_distance() -> None:
+    rows = [
+        {"axis": axis, "ratio": 0.0, "seed": seed, "dice_3d": 0.0, "hd95_mm": distance}
+        for axis, distances in (("shrink", [None, None]), ("drop", [None, 4.0]))
+        for seed, distance in enumerate(distances)
+    ]
+    lines = table_of(rows).splitlines()
+    assert lines[2].endswith("| 0 ± 0 | \N{EN DASH} |")
+    assert lines[3].endswith("| 0 ± 0 | 4 |")

@@ -1,11 +1,6 @@
 """Cells: what is finished, what is trained, and that nobody stops the others."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +8,8 @@ import pytest
 from tests.recipes.benchmark_example import Commands, benchmark
 
 from scribbleseg.annotation.folder_lock import FolderLock
-from scribbleseg.errors import ConfigError, Interrupted, RunError
-from scribbleseg.recipes import benchmark_cells, benchmark_jobs
+from scribbleseg.errors import RunError
+from scribbleseg.recipes import benchmark_cells
 from scribbleseg.recipes.benchmark_cells import (
     Cell,
     cells_of,
@@ -22,7 +17,7 @@ from scribbleseg.recipes.benchmark_cells import (
     state_of,
     train_cell,
 )
-from scribbleseg.recipes.benchmark_jobs import Children, run_here, run_on_cluster
+from scribbleseg.recipes.benchmark_jobs import run_here
 from scribbleseg.recipes.benchmark_plan import expected_seconds
 from scribbleseg.recipes.benchmark_rows import add_rows, row_of
 
@@ -208,7 +203,8 @@ def test_other_strokes_are_another_cell(monkeypatch: pytest.MonkeyPatch) -> None
     assert state_of(cell(shrink=0.5, of="r2"), Path, []) == "changed"
     assert half.inputs(Path) != cell(shrink=0.5, of="r2").inputs(Path)
     assert half.inputs(Path) != cell(shrink=0.3).inputs(Path)
-    assert half.scribbles != cell(shrink=0.3).scribbles
+    folders = [cell(shrink=0.3), cell(shrink=0.5, of="r2"), cell(shrink=0.5, of="r3"), half]
+    assert len({one.scribbles for one in folders}) == 4
     assert state_of(cell(str(Path("runs").absolute()), shrink=0.5), Path, []) == "finished"
 
 
@@ -231,91 +227,27 @@ def test_expected_cost() -> None:
     assert expected_seconds(plain, [{**rows[0], "config": "other"}], Path) is None
 
 
-def sleeps(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+def test_expected_cost_is_that_of_the_rest() -> None:
+    staged = cells()[2]
+    rows = [
+        {"config": "plain", "seed": "1", "steps": "2", "seconds": "2"},
+        {"config": "d/full", "seed": "1", "steps": "4", "seconds": "40"},
+    ]
+    assert expected_seconds(staged, rows, Path) == 10 * 10  # the first is a trial
+    assert expected_seconds(staged, rows[:1], Path) == 10
+    for stage, steps in (("first", 4), ("second", 1)):
+        folder = staged.recipe.stage_folder(stage)
+        folder.mkdir(parents=True)
+        (folder / "status.json").write_text(json.dumps({"steps": steps}))
+    assert expected_seconds(staged, rows, Path) == 5 * 10
+    (folder / "status.json").write_text("")
+    assert expected_seconds(staged, rows, Path) == 6 * 10
 
 
-def test_ctrl_c_reaches_all_and_begins_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark_jobs, "start_child", sleeps)
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    ends: list[str | None] = []
-    with pytest.raises(Interrupted, match="the same command goes on") as caught:
-        run_here(cells(), Path, lambda cell, problem: ends.append(problem), jobs=2)
-    assert caught.value.exit_code == 143
-    assert sorted(map(str, ends)) == ["was not begun"] * 3 + ["was stopped"] * 2
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_jobs_are_cancelled_when_the_command_is_stopped(
-    signum: signal.Signals, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    submitit = pytest.importorskip("submitit")
-
-    class Job:
-        cancelled = 0
-
-        def done(self) -> bool:
-            return False
-
-        def cancel(self) -> None:
-            Job.cancelled += 1
-
-    class Executor:
-        def update_parameters(self, **options: Any) -> None:
-            assert options == {}
-
-        def submit(self, *_: Any) -> Job:
-            return Job()
-
-    monkeypatch.setattr(submitit, "AutoExecutor", lambda **_: Executor())
-    monkeypatch.setattr(benchmark_jobs, "LOOK_S", 0.01)
-    before = signal.getsignal(signum)
-    threading.Timer(0.3, os.kill, (os.getpid(), signum)).start()
-    with pytest.raises(Interrupted, match="jobs were cancelled") as caught:
-        run_on_cluster(
-            cells(), Path, lambda *_: None, cluster="slurm", options={}, folder=Path("jobs")
-        )
-    assert (caught.value.exit_code, Job.cancelled) == (128 + signum, 5)
-    assert signal.getsignal(signum) == before
-
-
-def test_a_childs_words_are_in_its_log() -> None:
-    cell, children = cells()[0], Children()
-    assert [children(cell, [word]) for word in ("fitt", "--version")] == [2, 0]
-    first, second = cell.log.read_text().splitlines()
-    assert first.startswith("scribbleseg: error: no command 'fitt'; did you mean 'fit'?")
-    assert second.startswith("scribbleseg ")
-
-
-# submitit's debug executor leaves its log files open
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_cluster_jobs() -> None:
-    pytest.importorskip("submitit")
-    ends: dict[str, str | None] = {}
-
-    def finished(cell: Cell, problem: str | None) -> None:
-        ends[f"{cell.method.name} {cell.seed}"] = problem
-
-    run_on_cluster(
-        cells(), Path, finished, cluster="debug", options={"timeout_min": 5},
-        folder=Path("jobs"), run=Commands(staged=9),
-    )  # fmt: skip
-    assert list(ends) == EVERY
-    assert ends.pop("staged 0") == "stage 'first' failed with exit code 9: no luck"
-    assert set(ends.values()) == {None}
-    with pytest.raises(ConfigError, match=r"--cluster moon: .*moon"):
-        run_on_cluster(cells(), Path, finished, cluster="moon", options={}, folder=Path("jobs"))
-    with pytest.raises(ConfigError, match=r"--cluster debug: .*nodes_of_gold"):
-        run_on_cluster(
-            cells(), Path, finished, cluster="debug", options={"nodes_of_gold": 1},
-            folder=Path("jobs"),
-        )  # fmt: skip
-
-
-def test_without_submitit_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(ConfigError, match=r"pip install 'scribbleseg\[slurm\]'"):
-        run_on_cluster(
-            cells(), Path, lambda *_: None, cluster="slurm", options={}, folder=Path("jobs")
-        )
+def test_options_of_a_cell_may_be_any_words() -> None:
+    method = {"config": "plain.yaml", "options": {"data.train": "*", "a": "C: a: b"}}
+    spec = benchmark(baseline="plain", reference="plain", methods={"plain": method})
+    cell = cells_of(Path("runs"), spec.methods, Path)[0]
+    assert state_of(cell, Path, []) == "to do"
+    assert train_cell(cell, Path, Commands()) is None
+    assert state_of(cell, Path, []) == "finished"

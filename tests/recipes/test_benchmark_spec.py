@@ -56,6 +56,12 @@ def test_what_a_method_does_not_say_is_that_of_all() -> None:
         ({"methods": {"a": {"config": "plain.yaml"}, "a/seed0": {"config": "plain.yaml"}}},
          "method 'a/seed0' would be kept in the folder of 'a'"),
         ({"methods": {"submitit": {"config": "plain.yaml"}}}, "in the folder of 'submitit'"),
+        ({"options": {"trainer": {"max_steps": 2}}}, "whole name, 'trainer.max_steps: VALUE'"),
+        ({"options": {"run": "x"}}, "options.run: is the benchmark's to say; take it out"),
+        (
+            method(options={"second.data": {"test": None}}),
+            "methods.plain.options.second.data: write .* 'second.data.test: VALUE'",
+        ),
     ],
 )  # fmt: skip
 def test_mistakes_say_where_and_what_is_allowed(changes: dict[str, Any], message: str) -> None:
@@ -65,6 +71,11 @@ def test_mistakes_say_where_and_what_is_allowed(changes: dict[str, Any], message
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         read_benchmark(path)
+
+
+def test_titles_are_one_line() -> None:
+    found = benchmark(title="a\nb\n", reference="plain", **method(title="c\nd\n"))
+    assert (found.title, found.methods[0].title) == ("a b", "c d")
 
 
 def test_a_name_that_stands_twice_is_refused() -> None:

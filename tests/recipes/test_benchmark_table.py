@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.recipes.benchmark_example import benchmark
+from tests.recipes.benchmark_example import benchmark, write_spec
 
 from scribbleseg.errors import RunError
 from scribbleseg.recipes.benchmark_page import write_benchmark
 from scribbleseg.recipes.benchmark_rows import add_rows, read_rows
-from scribbleseg.recipes.benchmark_spec import Benchmark
+from scribbleseg.recipes.benchmark_spec import Benchmark, read_benchmark
 from scribbleseg.recipes.benchmark_table import Line, markdown_of, tables_of
 
 NOW = "0123456789ab"
@@ -122,6 +122,31 @@ def test_pages_and_plots() -> None:
     assert "http" not in page
 
 
+def test_names_and_titles_that_markup_would_read() -> None:
+    methods = {"plain": {"config": "plain.yaml", "title": "a $x_{$ b"}}
+    found = benchmark(
+        csv="kept/my table.csv", title="5 $ a day, 6 $", methods=methods, reference="plain"
+    )
+    rows = [row("plain", 0, 0.5), row("plain", 1, 0.6)]
+    text = write_benchmark(found, rows, INPUTS)
+    assert "![plots of the table](my%20table.png)" in text
+    assert "[my table.csv](my%20table.csv)" in text
+    assert Path("kept/my table.png").is_file()
+
+
+def test_without_a_baseline_no_differences_are_promised() -> None:
+    rows = [row("plain", 0, 0.5), row("plain", 1, 0.5), row("d/full", 0, 0.8)]
+    note = "Not all methods have the same seeds"
+    assert (
+        f"{note}; the differences below have."
+        in tables_of(benchmark(), lines_of(benchmark(), rows))[0].note
+    )
+    path = write_spec()
+    path.write_text(path.read_text().replace("baseline: plain\n", ""))
+    alone = read_benchmark(path)
+    assert tables_of(alone, lines_of(alone, rows))[0].note.endswith(f"{note}.")
+
+
 def test_rows_of_other_settings_are_marked() -> None:
     rows = [row("plain", 0, 0.5), row("d/full", 0, 0.8, inputs="another"), row("staged", 0, 0.6)]
     del rows[2]["inputs"]
@@ -147,6 +172,7 @@ def test_rows_of_other_settings_are_marked() -> None:
         ("d/c,1,0.5*", r"a\.csv: line 3, column 'miou' is '0\.5\*'; expected a number"),
         ("d/c,1,nan", r"a\.csv: line 3, column 'miou' is 'nan'; expected a number"),
         ("d/c,0,0.6", r"a\.csv: lines 2 and 3 are both d/c, seed 0; drop one"),
+        ("d/c,,0.5", r"a\.csv: line 3, column 'seed' is ''; expected a number"),
         ("d/c,1,0.5,7", r"a\.csv: line 3 has more fields than the header"),
     ],
 )
@@ -154,6 +180,11 @@ def test_a_row_that_cannot_be_read_is_named(line: str, complaint: str) -> None:
     Path("a.csv").write_text(f"config,seed,miou\nd/c,0,0.5\n{line}\n")
     with pytest.raises(RunError, match=complaint):
         read_rows(Path("a.csv"))
+
+
+def test_a_spreadsheets_mark_is_no_part_of_the_first_name() -> None:
+    Path("a.csv").write_text("config,seed,miou\nd/c,0,0.5\n", encoding="utf-8-sig")
+    assert read_rows(Path("a.csv")) == [{"config": "d/c", "seed": "0", "miou": "0.5"}]
 
 
 def test_another_encoding_is_named() -> None:

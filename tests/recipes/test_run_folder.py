@@ -11,7 +11,7 @@ import pytest
 
 from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.errors import RunError
-from scribbleseg.recipes import RunFolder
+from scribbleseg.recipes import RunFolder, run_folder
 
 
 @pytest.fixture
@@ -187,3 +187,21 @@ def test_checkpoints_by_name_or_path(folder: RunFolder, tmp_path: Path) -> None:
         RunError, match=r"best\.ckpt: no such checkpoint; checkpoints of this run: last"
     ):
         folder.checkpoint("best")
+
+
+def test_a_checkout_that_does_not_know_our_files_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "env/run_folder.py"
+    package.parent.mkdir()
+    package.write_text("")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run([*git, *words], check=True)
+    monkeypatch.setattr(run_folder, "__file__", str(package))
+    assert run_folder._git_revision() is None
+    for words in (["add", "env"], ["commit", "-q", "-m", "ours"]):
+        subprocess.run([*git, *words], check=True)
+    found = run_folder._git_revision()
+    assert found is not None
+    assert len(found) == 40

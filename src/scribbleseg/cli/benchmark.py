@@ -1,6 +1,6 @@
 """``benchmark``: a grid of methods and seeds, trained and shown in one table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
@@ -32,6 +32,10 @@ UNTESTED = (
 )
 
 
+Seen = tuple[Cell, State, dict[str, str] | None]
+"""A cell, how far it is, and its row if it has one."""
+
+
 def run(command: str, argv: Sequence[str]) -> int:
     """Train what is not finished, and write the table after every cell.
 
@@ -57,19 +61,24 @@ def run(command: str, argv: Sequence[str]) -> int:
     for cell in cells:
         _check_tested(cell)
     rows = read_rows(benchmark.csv)
-    states = [(cell, state_of(cell, find_config, rows)) for cell in cells]
+    seen, problems = _look_at(cells, rows)
     if options.dry_run:
         print_plan(
             plain_console(),
-            [(cell, state, expected_seconds(cell, rows, find_config)) for cell, state in states],
+            [(cell, state, expected_seconds(cell, rows, find_config)) for cell, state, _ in seen],
             jobs=options.jobs or 1,
         )
+        for problem in problems:
+            say(problem)
         return 0
-    problems = _train(benchmark, states, options)
     every = cells_of(benchmark.runs, benchmark.methods, find_config)
-    _write(benchmark, every, print_table=True)
-    for problem in problems:
-        say(problem)
+    trained: list[str] = []
+    problems += _train(benchmark, every, seen, trained, options)
+    try:
+        _write(benchmark, every, trained, print_table=True)
+    finally:
+        for problem in problems:
+            say(problem)
     return 1 if problems else 0
 
 
@@ -114,43 +123,64 @@ def _parser() -> ArgumentParser:
     return parser
 
 
+def _look_at(
+    cells: Sequence[Cell], rows: Sequence[Mapping[str, str]]
+) -> tuple[list[Seen], list[str]]:
+    """All cells but those whose files are damaged; a line for each of these."""
+    seen: list[Seen] = []
+    problems = []
+    for cell in cells:
+        try:
+            state = state_of(cell, find_config, rows)
+            row = row_of(cell, find_config) if state == "finished" else None
+        except RunError as error:  # of one cell: the others go on
+            problems.append(f"damaged: {cell.name}: {error}")
+        else:
+            seen.append((cell, state, row))
+    return seen, problems
+
+
 def _train(
-    benchmark: Benchmark, states: Sequence[tuple[Cell, State]], options: Namespace
+    benchmark: Benchmark,
+    every: Sequence[Cell],
+    seen: Sequence[Seen],
+    trained: list[str],
+    options: Namespace,
 ) -> list[str]:
-    """Train; a line for each cell that is not finished then."""
+    """Train; a line for each cell that is not finished then. ``trained`` is told of the others."""
     problems = []
     to_train = []
-    for cell, state in states:
+    for cell, state, row in seen:
         if state == "changed":
             what = "; ".join(changes_of(cell, find_config)[:3])
             problems.append(
                 f"changed: {cell.name}: was finished with other settings: {what}; delete "
                 f"{cell.folder} to train it anew, or choose another --run"
             )
-        elif state == "finished" and row_of(cell, find_config) is None:
+        elif state == "finished" and row is None:
             problems.append(f"not tested: {cell.name}: {UNTESTED}")
         elif state in {"unfinished", "to do"}:
             to_train.append(cell)
-    every = cells_of(benchmark.runs, benchmark.methods, find_config)
     count = 0
 
     def finished(cell: Cell, problem: str | None) -> None:
         nonlocal count
         count += 1
         if problem is None:
-            problem = _untested(cell)
+            problem = _shortcoming(cell)
         ending = "finished" if problem is None else "not finished"
         say(f"{count} of {len(to_train)}: {cell.name}: {ending}")
         if problem is not None:
             problems.append(f"failed: {cell.name}: {problem}; log: {cell.log}")
             return
+        trained.append(cell.name)
         try:
-            _write(benchmark, every)
+            _write(benchmark, every, trained)
         except (ScribblesegError, OSError) as error:  # the others go on; it is written at the end
             say(f"the table is not written: {error}")
 
-    done = len(states) - len(to_train) - len(problems)
-    known = sum(state == "in the table" for _, state in states)
+    done = len(seen) - len(to_train) - len(problems)
+    known = sum(state == "in the table" for _, state, _ in seen)
     say(
         f"{benchmark.title}: {len(to_train)} cells to train, {done - known} finished"
         + (f", {known} only in {benchmark.csv} (to train them, take out their rows)" * bool(known))
@@ -183,19 +213,39 @@ def _check_tested(cell: Cell) -> None:
         )
 
 
-def _untested(cell: Cell) -> str | None:
-    """Why a cell that was trained has no row; None if it has one."""
-    try:
-        return UNTESTED if row_of(cell, find_config) is None else None
-    except RunError as error:  # of one cell: the others go on
-        return str(error)
+def _shortcoming(cell: Cell) -> str | None:
+    """Why a cell that was trained just now has no row; None if it has one."""
+    seen, problems = _look_at([cell], ())
+    if problems:
+        return problems[0]
+    _, state, row = seen[0]
+    if state == "changed":
+        what = "; ".join(changes_of(cell, find_config)[:3])
+        return f"its settings were changed while it was trained: {what}; delete {cell.folder}"
+    return UNTESTED if row is None else None
 
 
-def _write(benchmark: Benchmark, cells: Sequence[Cell], *, print_table: bool = False) -> None:
-    """Bring the table up to date with every finished run, also those of other methods."""
+def _write(
+    benchmark: Benchmark,
+    cells: Sequence[Cell],
+    trained: Sequence[str],
+    *,
+    print_table: bool = False,
+) -> None:
+    """Bring the table up to date with every finished run, also those of other methods.
+
+    A row that another machine measured with the same settings stays, unless the cell was trained
+    just now.
+    """
     before = read_rows(benchmark.csv)
-    done = [cell for cell in cells if state_of(cell, find_config, ()) == "finished"]
-    new = [row for cell in done if (row := row_of(cell, find_config)) is not None]
+    kept = {(row["config"], row["seed"], row.get("inputs")) for row in before}
+    seen, _ = _look_at(cells, ())
+    new = [
+        row
+        for cell, _, row in seen
+        if row is not None
+        and (cell.name in trained or (row["config"], row["seed"], row["inputs"]) not in kept)
+    ]
     rows = add_rows(benchmark.csv, new) if new else before
     names = {method.name for method in benchmark.methods}
     if not any(row["config"] in names for row in rows):

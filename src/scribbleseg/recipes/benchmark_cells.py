@@ -3,19 +3,20 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from scribbleseg.annotation.folder_lock import FolderLock
 from scribbleseg.data.preparation.derived_images import Perturbation, Work, perturb_scribbles
-from scribbleseg.errors import ConfigError, Interrupted, ScribblesegError
+from scribbleseg.errors import ConfigError, Interrupted, RunError, ScribblesegError
 from scribbleseg.recipes.benchmark_spec import Method
+from scribbleseg.recipes.json_file import read_json
 from scribbleseg.recipes.recipe import Recipe, Stage, read_recipe
+from scribbleseg.recipes.run_folder import STATUS_FILE
 from scribbleseg.recipes.stages import Plan, run_recipe
-from scribbleseg.recipes.training_images import training_images
+from scribbleseg.recipes.training_images import max_steps, training_images
 
 __all__ = ["Cell", "State", "cells_of", "changes_of", "state_of", "train_cell"]
 
@@ -71,26 +72,28 @@ class Cell:
         """Optimiser steps of all its trainings; None if a config does not say."""
         total = 0
         for stage in self.trainings:
-            steps = stage.options.get("trainer.max_steps")
+            steps = max_steps(find_config(str(stage.options.get("config"))), stage.options)
             if steps is None:
-                path = find_config(str(stage.options.get("config")))
-                content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-                steps = (content.get("trainer") or {}).get("max_steps")
-            if not str(steps).isdigit():
                 return None
-            total += int(str(steps))
+            total += steps
+        return total
+
+    @property
+    def steps_done(self) -> int:
+        """Optimiser steps of what is finished, or was interrupted and can go on."""
+        total = 0
+        for stage in self.trainings:
+            with suppress(RunError):  # damaged; going on will say so
+                status = read_json(self.recipe.stage_folder(stage.name) / STATUS_FILE)
+                total += int(status.get("steps") or 0)
         return total
 
     def inputs(self, find_config: FindConfig) -> str:
         """What identifies everything the cell depends on, 12 digits; the same on every machine."""
         plan = Plan(self.recipe, find_config)
+        # Results of earlier stages follow from what those were told, but for rounding.
         given = {
-            stage.name if len(self.recipe.stages) > 1 else "": {
-                name: value
-                for name, value in plan.inputs(stage).items()
-                # Follows from what the earlier stage was given, but for rounding.
-                if not name.startswith("result of ")
-            }
+            stage.name if len(self.recipe.stages) > 1 else "": plan.given(stage)
             for stage in self.recipe.stages
         }
         text = json.dumps([given, dict(self.method.scribbles)], sort_keys=True)
@@ -132,10 +135,11 @@ def _cell(runs: Path, method: Method, seed: int, find_config: FindConfig) -> Cel
         stage = Stage(f"seed{seed}", "fit", options, ())
         return Cell(method, seed, Recipe(folder, (stage,)), log)
     how = "_".join(f"{name}{value:g}" for name, value in sorted(method.scribbles.items()))
-    scribbles = folder / f"scribbles{seed}_{how}"
     facts: dict[str, Any] = {"scribbles": dict(method.scribbles)}
-    if "data.scribbles" in options:
-        facts["scribbles of"] = options["data.scribbles"]
+    if "data.scribbles" in options:  # others than the dataset's: a folder of their own
+        source = facts["scribbles of"] = options["data.scribbles"]
+        how += f"_{hashlib.sha256(str(source).encode()).hexdigest()[:8]}"
+    scribbles = folder / f"scribbles{seed}_{how}"
     options["data.scribbles"] = str(scribbles)
     stage = Stage(
         f"seed{seed}",

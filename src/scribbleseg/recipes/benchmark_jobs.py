@@ -153,15 +153,20 @@ def run_on_cluster(
     before = {signum: signal.signal(signum, interrupt) for signum in SIGNALS}
     try:
         for cell in cells:
-            waiting[executor.submit(job, cell)] = cell
+            try:
+                waiting[executor.submit(job, cell)] = cell
+            except Exception as error:  # submitit's own; those that were taken go on
+                finished(cell, f"the cluster does not take it: {_last_line(error)}")
         while waiting:
             for ended in [one for one in waiting if one.done()]:
                 finished(waiting.pop(ended), _result(ended))
             if waiting:
                 time.sleep(LOOK_S)
-    except KeyboardInterrupt:
+    except BaseException as error:
         for one in waiting:
             one.cancel()
+        if not isinstance(error, KeyboardInterrupt):
+            raise
         raise Interrupted(
             "stopped, jobs were cancelled; the same command goes on", asked[0]
         ) from None
@@ -176,8 +181,12 @@ def _result(job: Any) -> str | None:
     if error is None:
         result: str | None = job.result()
         return result
+    return f"job {job.job_id} ended without a result: {_last_line(error)}"
+
+
+def _last_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return f"job {job.job_id} ended without a result: {lines[-1] if lines else error!r}"
+    return lines[-1] if lines else repr(error)
 
 
 def run_in_job(cell: Cell, arguments: Sequence[str]) -> int:

@@ -13,21 +13,27 @@ __all__ = ["expected_seconds", "print_plan", "shown_time"]
 
 TO_TRAIN: tuple[State, ...] = ("unfinished", "to do")
 
+TRIAL_S = 10
+"""A training of fewer seconds says little of a longer one: the first steps are slow."""
+
 
 def expected_seconds(
     cell: Cell, rows: Sequence[Mapping[str, str]], find_config: Callable[[str], Path]
 ) -> float | None:
-    """How long a cell's training will take, from rows that were measured; None if none helps.
+    """How long the rest of a cell will take, from rows that were measured; None if none helps.
 
-    The steps of the cell at the median pace of the method's other seeds; without any, at that of
-    all methods. Where steps are not known, the median of the other seeds as they were.
+    The cell's steps that are still to do, at the median pace of the method's other seeds; without
+    any, at that of all methods; of trials only if there is nothing else. Where steps are not known,
+    the median of the other seeds as they were.
     """
     measured = [row for row in rows if row.get("seconds")]
     own = [row for row in measured if row["config"] == cell.method.name]
-    paces = _paces(own) or _paces(measured)
+    long = [row for row in measured if float(row["seconds"]) >= TRIAL_S]
+    long_own = [row for row in long if row in own]
+    paces = next(filter(None, map(_paces, (long_own, long, own, measured))), None)
     steps = cell.steps(find_config)
     if paces and steps is not None:
-        return steps * statistics.median(paces)
+        return max(steps - cell.steps_done, 0) * statistics.median(paces)
     return statistics.median(float(row["seconds"]) for row in own) if own else None
 
 
@@ -65,10 +71,18 @@ def print_plan(
     line = f"{len(costs)} of {len(cells)} cells to train"
     if known:
         line += f": about {shown_time(sum(known))} of training, tests not counted"
-        line += f"; with {jobs} at a time {shown_time(sum(known) / jobs)}" if jobs > 1 else ""
+        line += f"; with {jobs} at a time {shown_time(_side_by_side(known, jobs))}" * (jobs > 1)
     if len(known) < len(costs):
         line += f"; unknown for {len(costs) - len(known)} of them"
     console.print(line, soft_wrap=True)
+
+
+def _side_by_side(seconds: Sequence[float], jobs: int) -> float:
+    """How long cells take when each begins as soon as one of the places is free."""
+    places = [0.0] * jobs
+    for one in seconds:
+        places[places.index(min(places))] += one
+    return max(places)
 
 
 def shown_time(seconds: float | None) -> str:

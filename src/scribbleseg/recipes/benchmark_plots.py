@@ -37,11 +37,16 @@ def draw_benchmark(benchmark: Benchmark, lines: Sequence[Line]) -> bytes:
     _draw_against(figure.add_subplot(grid[1, 1]), lines, score, "seconds")
     if with_classes:
         _draw_classes(figure.add_subplot(grid[2, :]), lines, classes, SCORES[score])
-    figure.suptitle(benchmark.title, fontsize=11)
+    figure.suptitle(_plain(benchmark.title), fontsize=11)
     memory = io.BytesIO()
     # Without the version of matplotlib, so that equal plots are equal files.
     figure.savefig(memory, dpi=100, format="png", metadata={"Software": None})
     return memory.getvalue()
+
+
+def _plain(text: str) -> str:
+    """A text that matplotlib takes for no formula."""
+    return text.replace("$", r"\$")
 
 
 def _color(index: int) -> str:
@@ -52,7 +57,7 @@ def _draw_scores(axis: Any, benchmark: Benchmark, lines: Sequence[Line], score: 
     titles = []
     for index, line in enumerate(lines):
         values = line.values(score)
-        titles.append(f"{line.method.label}  {index + 1}")
+        titles.append(f"{_plain(line.method.label)}  {index + 1}")
         axis.plot(values, [index] * len(values), "o", color=_color(index), alpha=0.4, markersize=4)
         _mark(axis, line.mean(score), index, _color(index), across=line.spread(score))
         if line.method.name == benchmark.reference and values:

@@ -88,10 +88,10 @@ def _seconds(cell: Cell) -> Iterable[float | None]:
         )
 
 
-def _total(values: Iterable[float | None]) -> int | None:
+def _total(values: Iterable[float | None]) -> float | None:
     """The sum; None if one is not known."""
     known = list(values)
-    return None if None in known else round(sum(value or 0 for value in known))
+    return None if None in known else round(sum(value or 0 for value in known), 1)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
@@ -114,14 +114,18 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark first
             rows = list(csv.DictReader(file, restval=""))
     except UnicodeDecodeError as error:
         raise RunError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
     lines: dict[tuple[str, str], int] = {}
     for number, row in enumerate(rows, start=2):
-        if not {"config", "seed"} <= row.keys() or not row["seed"].isdigit():
+        if not {"config", "seed"} <= row.keys():
             raise RunError(f"{path}: is not the table of a benchmark: no 'config' and 'seed' in it")
+        if not row["seed"].isdecimal():
+            raise RunError(
+                f"{path}: line {number}, column 'seed' is {row['seed']!r}; expected a number"
+            )
         if None in row:
             raise RunError(
                 f"{path}: line {number} has more fields than the header; mend or drop it"

@@ -42,6 +42,12 @@ FIELDS = (*TEXTS, "seeds", "options", "methods")
 METHOD_TEXTS = ("title", "config", "recipe", "group", "prior")
 METHOD_FIELDS = (*METHOD_TEXTS, "seeds", "options", "variables", "scribbles")
 PERTURBATIONS = ("shrink", "drop")
+OURS = ("run", "resume", "overwrite")
+"""Options of ``fit`` that the harness gives."""
+
+PARTS = ("trainer", "data")
+"""Parts of a config whose options are looked into."""
+
 RESERVED = "submitit"
 """Folder of the files of cluster jobs, beside those of the methods."""
 
@@ -175,7 +181,7 @@ def read_benchmark(path: Path) -> Benchmark:
             )
     return Benchmark(
         path=path,
-        title=fields.get("title", path.stem),
+        title=" ".join(fields.get("title", path.stem).split()),
         about=" ".join(fields.get("about", "").split()),
         runs=Path(fields["runs"]),
         csv=_csv(f"{path}: 'csv'", fields["csv"]),
@@ -213,7 +219,7 @@ def _method(
         raise ConfigError(f"{path}: {where}.scribbles: works with 'config' only, not with 'recipe'")
     return Method(
         name=name,
-        title=fields.get("title", name),
+        title=" ".join(fields.get("title", name).split()),
         config=fields.get("config"),
         recipe=fields.get("recipe"),
         seeds=_seeds(path, f"{where}.seeds", fields["seeds"]) if "seeds" in fields else seeds,
@@ -247,9 +253,18 @@ def _check_folders(path: Path, names: Sequence[str]) -> None:
 
 def _options(path: Path, where: str, value: Any) -> dict[str, Any]:
     options = mapping_at(path, where, value)
-    for name in options:
-        if name.rpartition(".")[2] == "seed_everything":
+    for name, given in options.items():
+        last = name.rpartition(".")[2]
+        if last == "seed_everything":
             raise ConfigError(f"{path}: {where}.{name}: comes from 'seeds'; take it out")
+        if last in OURS:
+            raise ConfigError(f"{path}: {where}.{name}: is the benchmark's to say; take it out")
+        if last in PARTS and isinstance(given, dict):
+            one = next(iter(given), "NAME")
+            raise ConfigError(
+                f"{path}: {where}.{name}: write every option with its whole name, '{name}.{one}: "
+                "VALUE'"
+            )
     return options
 
 

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from scribbleseg.recipes.benchmark_spec import Benchmark, Method
 
@@ -120,8 +121,8 @@ def tables_of(benchmark: Benchmark, lines: Sequence[Line]) -> list[Table]:
         benchmark: What is compared.
         lines: Its methods, see `Line.all_of`.
     """
-    tables = [_main(lines)]
     baseline = next((line for line in lines if line.method.name == benchmark.baseline), None)
+    tables = [_main(lines, with_differences=baseline is not None)]
     if baseline is not None:
         score = score_of(lines)
         columns = [score, *(["hd95_mm"] if score == "dice_3d" else [])]
@@ -129,7 +130,7 @@ def tables_of(benchmark: Benchmark, lines: Sequence[Line]) -> list[Table]:
     return [*tables, _classes(lines)]
 
 
-def _main(lines: Sequence[Line]) -> Table:
+def _main(lines: Sequence[Line], *, with_differences: bool) -> Table:
     labels = {name: [getattr(line.method, name) for line in lines] for name in ("group", "prior")}
     labels = {name: texts for name, texts in labels.items() if any(texts)}
     shown = [name for name in HEADINGS if any(line.values(name) for line in lines)]
@@ -146,7 +147,8 @@ def _main(lines: Sequence[Line]) -> Table:
     ]
     notes = ["Mean over the seeds; ± is their standard deviation (of a sample: n - 1)."]
     if len({frozenset(row["seed"] for row in line.rows) for line in lines}) > 1:
-        notes.append("Not all methods have the same seeds; the differences below have.")
+        paired = "; the differences below have" if with_differences else ""
+        notes.append(f"Not all methods have the same seeds{paired}.")
     if any(line.stale for line in lines):
         notes.append(f"{STALE} measured by an earlier version, or with other settings.")
     if "labelled" in shown:
@@ -238,11 +240,11 @@ def markdown_of(benchmark: Benchmark, lines: Sequence[Line], picture: str | None
         if table.note:
             parts.append(table.note)
         if picture is not None and not table.title:
-            parts.append(f"![plots of the table]({picture})")
+            parts.append(f"![plots of the table]({quote(picture)})")
     if not lines:
         parts.append("Nothing is measured yet.")
     parts.append(f"Made by `{benchmark.command}`, one row a run in [{benchmark.csv.name}]"
-                 f"({benchmark.csv.name}).")  # fmt: skip
+                 f"({quote(benchmark.csv.name)}).")  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
 

@@ -20,6 +20,7 @@ from scribbleseg.data.layout import Layout
 from scribbleseg.data.preparation.derived_images import Perturbation, Work, perturb_scribbles
 from scribbleseg.errors import RunError
 from scribbleseg.recipes.json_file import read_json
+from scribbleseg.recipes.run_folder import STATUS_FILE
 
 __all__ = ["Cell", "Robustness", "cells_of", "draw_robustness", "run_robustness", "table_of"]
 
@@ -180,14 +181,19 @@ def _words(test: Robustness, cell: Cell, run: Path) -> list[str]:
 
 
 def _state(run: Path) -> str | None:
-    return read_json(run / "status.json").get("state")
+    return read_json(run / STATUS_FILE).get("state")
 
 
-def _scores(run: Path) -> dict[str, float]:
+def _scores(run: Path) -> dict[str, float | None]:
     metrics = read_json(run / "metrics.json")
     if "test" not in metrics:
         raise RunError(f"{run}: was not tested; give the config a test list (--data.test)")
     test = metrics["test"]
+    if test.get("checkpoint") != "last" or "changed_options" in test:
+        raise RunError(
+            f"{run}: was tested with another checkpoint or other options since; run "
+            f"'scribbleseg test --run {run}' with no other option"
+        )
     scores = {"miou": test["miou"], "pixel_accuracy": test["pixel_accuracy"]}
     if test.get("volumes"):
         scores |= {
@@ -229,7 +235,10 @@ def _by_strokes(
     return groups
 
 
-def _mean_and_spread(values: Sequence[float]) -> str:
+def _mean_and_spread(scores: Sequence[float | None]) -> str:
+    values = [score for score in scores if score is not None]  # of nothing found there is no HD95
+    if not values:
+        return "\N{EN DASH}"
     spread = f" ± {statistics.stdev(values):.3g}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.4g}{spread}"
 

@@ -17,7 +17,7 @@ from scribbleseg.annotation.whole_file import is_unfinished, remove_unfinished, 
 from scribbleseg.errors import RunError
 from scribbleseg.recipes.json_file import read_json
 
-__all__ = ["COST_FILE", "RunFolder", "write_text"]
+__all__ = ["COST_FILE", "STATUS_FILE", "RunFolder", "write_text"]
 
 Mode = Literal["new", "resume", "overwrite"]
 State = Literal["running", "done", "interrupted", "failed"]
@@ -35,7 +35,10 @@ PACKAGES = (
 COST_FILE = "cost.json"
 """In a run folder once its training is complete: what it took."""
 
-OURS = ("status.json", "config.yaml")
+STATUS_FILE = "status.json"
+"""In a run folder from the start: how far its training is."""
+
+OURS = (STATUS_FILE, "config.yaml")
 """A folder that holds one of these is a run; nothing else is ever overwritten."""
 
 
@@ -129,7 +132,7 @@ class RunFolder:
 
     def status(self) -> dict[str, Any]:
         """Content of ``status.json``; empty if there is none."""
-        return read_json(self.path / "status.json")
+        return read_json(self.path / STATUS_FILE)
 
     def environment(self) -> dict[str, Any]:
         """Content of ``environment.json``; empty if there is none."""
@@ -139,7 +142,7 @@ class RunFolder:
         """Record the state, with facts that stay until they are given anew."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         status = {**self.status(), "error": None, **facts, "state": state, "changed": now}
-        write_text(self.path / "status.json", json.dumps(status, indent=2) + "\n")
+        write_text(self.path / STATUS_FILE, json.dumps(status, indent=2) + "\n")
 
     def write_config(self, text: str) -> str:
         """Store the config and return its hash."""
@@ -185,10 +188,18 @@ def _version(package: str) -> str | None:
 
 def _git_revision() -> str | None:
     """Revision of the checkout this package is imported from, None for an installed one."""
-    here = Path(__file__).parent
+    here = Path(__file__)
+    # An environment may lie in a checkout of somebody else's, which does not know our files.
+    if not _git(here.parent, "ls-files", here.name):
+        return None
+    return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=40")
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git prints; None if it prints nothing, or is not there."""
     try:
         run = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"],
+            ["git", "-C", str(folder), *words],
             capture_output=True,
             text=True,
             timeout=10,

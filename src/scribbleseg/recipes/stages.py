@@ -72,29 +72,33 @@ class Plan:
         extra = ["--resume"] if self.state(stage) == "unfinished" else []
         return stage.arguments(self.recipe.stage_folder(stage.name), *extra)
 
-    def inputs(self, stage: Stage) -> dict[str, Any]:
-        """What a stage depends on: its options, its config's content, earlier results."""
-        inputs: dict[str, Any] = {
-            # Words of the command line and values of the file are the same.
-            f"--{name}": yaml.safe_load(value) if isinstance(value, str) else value
+    def given(self, stage: Stage) -> dict[str, Any]:
+        """What a stage is told: its options and its config's content."""
+        given: dict[str, Any] = {
+            f"--{name}": _value(value)
             for name, value in stage.options.items()
             # Paths are no inputs, what lies there is: folders may be moved.
             if name != "config" and name not in stage.places
         }
-        inputs |= stage.facts
+        given |= stage.facts
         if "config" in stage.options:
             content = self.find_config(str(stage.options["config"])).read_bytes()
             with suppress(yaml.YAMLError):  # the stage itself will say what is wrong with the file
                 # What it says, not how: comments may change.
                 said = yaml.safe_load(content)
                 content = json.dumps(said, sort_keys=True, default=str).encode()
-            inputs["config"] = hashlib.sha256(content).hexdigest()
+            given["config"] = hashlib.sha256(content).hexdigest()
+        plain: dict[str, Any] = json.loads(json.dumps(given, default=str))
+        return plain
+
+    def inputs(self, stage: Stage) -> dict[str, Any]:
+        """What a stage depends on: what it is told, and earlier results."""
+        inputs = self.given(stage)
         for name in stage.needs:
             earlier = next(one for one in self.recipe.stages if one.name == name)
             record = self._record(earlier)
             inputs[f"result of {name}"] = record["result"] if record else None
-        plain: dict[str, Any] = json.loads(json.dumps(inputs))
-        return plain
+        return inputs
 
     def changes(self, stage: Stage) -> list[str]:
         """What differs from what a finished stage was given."""
@@ -177,6 +181,14 @@ class Plan:
 
     def _record(self, stage: Stage) -> dict[str, Any] | None:
         return read_json(self.recipe.stage_folder(stage.name) / STAGE_FILE) or None
+
+
+def _value(value: Any) -> Any:
+    """Of an option: words of the command line and values of a file are the same."""
+    if isinstance(value, str):
+        with suppress(yaml.YAMLError):  # a word like * is what it is
+            return yaml.safe_load(value)
+    return value
 
 
 def run_recipe(plan: Plan, run: Runner, say: Callable[[str], None]) -> None:

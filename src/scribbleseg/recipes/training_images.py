@@ -1,16 +1,15 @@
-"""The training images and the test list of a config, without building anything of it."""
+"""Training images, test list and steps of a config, without building anything of it."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scribbleseg.data.layout import Layout, with_scribbles
 from scribbleseg.data.layouts import load_layout
 from scribbleseg.errors import ConfigError
+from scribbleseg.recipes.yaml_fields import mapping_at, read_fields
 
-__all__ = ["test_list", "training_images"]
+__all__ = ["max_steps", "test_list", "training_images"]
 
 DATA = {"root": None, "layout": "folder", "train": "train", "scribbles": None}
 
@@ -23,11 +22,11 @@ def training_images(config: Path, options: Mapping[str, Any]) -> tuple[Layout, P
         options: Options of ``fit`` that take the place of its values, e.g. ``data.root``.
 
     Raises:
-        ConfigError: It does not say where the data lies, or there is no such layout or folder.
+        ConfigError: It is no config, does not say where the data lies, or there is no such layout
+            or folder.
         DataError: The list of images is wrong.
     """
-    content = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
-    data = {**DATA, **{k: v for k, v in (content.get("data") or {}).items() if k in DATA}}
+    data = {**DATA, **{k: v for k, v in _part(config, "data").items() if k in DATA}}
     data |= {name: options[f"data.{name}"] for name in DATA if f"data.{name}" in options}
     if data["root"] is None:
         raise ConfigError(f"{config}: has no data.root; add --data.root DIR")
@@ -45,7 +44,30 @@ def test_list(config: Path, options: Mapping[str, Any]) -> str | None:
     Args:
         config: The file.
         options: As of `training_images`.
+
+    Raises:
+        ConfigError: It is no config.
     """
-    content = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
-    name = options.get("data.test", (content.get("data") or {}).get("test", "test"))
+    name = options.get("data.test", _part(config, "data").get("test", "test"))
     return None if name in {None, "null"} else str(name)
+
+
+def max_steps(config: Path, options: Mapping[str, Any]) -> int | None:
+    """Optimiser steps of a training; None if they are not said.
+
+    Args:
+        config: The file.
+        options: As of `training_images`.
+
+    Raises:
+        ConfigError: It is no config.
+    """
+    name = "trainer.max_steps"
+    steps = str(options[name] if name in options else _part(config, "trainer").get("max_steps"))
+    return int(steps) if steps.isdecimal() else None
+
+
+def _part(config: Path, name: str) -> dict[str, Any]:
+    """A part of a config; empty if the config has none."""
+    content = read_fields(config, "a config")
+    return mapping_at(config, name, content.get(name) or {})
