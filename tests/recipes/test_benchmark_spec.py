@@ -58,6 +58,7 @@ def test_what_a_method_does_not_say_is_that_of_all() -> None:
         ({"methods": {"submitit": {"config": "plain.yaml"}}}, "in the folder of 'submitit'"),
         ({"options": {"trainer": {"max_steps": 2}}}, "whole name, 'trainer.max_steps: VALUE'"),
         ({"options": {"run": "x"}}, "options.run: is the benchmark's to say; take it out"),
+        (method(options={"config": "full.yaml"}), "plain.options.config: is the benchmark's to"),
         (
             method(options={"second.data": {"test": None}}),
             "methods.plain.options.second.data: write .* 'second.data.test: VALUE'",

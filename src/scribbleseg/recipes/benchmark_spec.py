@@ -257,7 +257,7 @@ def _options(path: Path, where: str, value: Any) -> dict[str, Any]:
         last = name.rpartition(".")[2]
         if last == "seed_everything":
             raise ConfigError(f"{path}: {where}.{name}: comes from 'seeds'; take it out")
-        if last in OURS:
+        if last in OURS or name == "config":  # of a recipe's stage it may be another
             raise ConfigError(f"{path}: {where}.{name}: is the benchmark's to say; take it out")
         if last in PARTS and isinstance(given, dict):
             one = next(iter(given), "NAME")
