@@ -99,3 +99,13 @@ def test_resume_may_change_what_no_weight_depends_on(drawn: Path, tmp_path: Path
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     assert main([*fit, "--resume", "--data.num_workers", "1", "--data.eval_batch_size", "3"]) == 0
     assert yaml.safe_load((run / "config.yaml").read_text())["data"]["num_workers"] == 1
+
+
+def test_a_complete_run_says_that_nothing_is_trained(
+    begun: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (begun / "checkpoints/last.ckpt").read_bytes()
+    capsys.readouterr()
+    assert main(["fit", "--resume", "--run", str(begun)]) == 0
+    assert f"{begun}: its training is complete and is not done again" in capsys.readouterr().out
+    assert (begun / "checkpoints/last.ckpt").read_bytes() == before

@@ -277,6 +277,9 @@ def test_full_masks_and_other_methods_check_what_the_images_bring(
         ),
         (["--resume", "--overwrite"], "exclude each other"),
         (["--config", "nosuch.yaml"], "--config: no file 'nosuch.yaml'; the library has"),
+        (["--config", "shapes/partialce.yaml"], "mean the library's 'shapes/partial_ce.yaml'?"),
+        (["--max_steps", "4"], "error: 'max_steps' is unknown; did you mean '--trainer.max_steps"),
+        (["--data.batchsize=4"], "error: 'data.batchsize' is unknown; did you mean 'batch_size'?"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing_behind(

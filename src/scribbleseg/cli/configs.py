@@ -56,7 +56,13 @@ def find_config(name: str, option: str = "--config") -> Path:
     close = difflib.get_close_matches(name, here, n=1, cutoff=0.8)
     if close:
         raise ConfigError(f"{option}: no file {name!r}; did you mean {close[0]!r}?")
-    known = sorted(str(p.relative_to(own.parent)) for p in own.rglob("*.yaml"))
+    known = sorted(p.relative_to(own).as_posix() for p in own.rglob("*.yaml"))
+    wanted = path.as_posix().removeprefix(f"{own.name}/")
+    close = difflib.get_close_matches(wanted, known, n=1, cutoff=0.8)
+    if close:
+        raise ConfigError(f"{option}: no file {name!r}; did you mean the library's {close[0]!r}?")
+    folder = f"{wanted.rpartition('/')[0]}/"
+    known = [one for one in known if one.startswith(folder)] or known
     alike = [one for one in known if path.stem and path.stem in Path(one).stem]
     has = f"among others {', '.join(alike)}" if alike else ", ".join(known)
     raise ConfigError(f"{option}: no file {name!r}; the library has {has}")

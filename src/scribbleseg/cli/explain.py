@@ -22,7 +22,12 @@ NO_CLASS = r"Expected a dot import path string: (?P<name>\w+)"
 CLASS_PATH = r"class_path[=' :]+'?(?P<path>[A-Za-z_][\w.]*)"
 
 
-def explain(error: ArgumentError, parser: ArgumentParser, configs: Sequence[str]) -> str:
+def explain(
+    error: ArgumentError,
+    parser: ArgumentParser,
+    configs: Sequence[str],
+    words: Sequence[str] = (),
+) -> str:
     """The reason of a parser's error in one line.
 
     Args:
@@ -30,10 +35,11 @@ def explain(error: ArgumentError, parser: ArgumentParser, configs: Sequence[str]
             lines.
         parser: The parser, for the names it knows.
         configs: Config files that were read.
+        words: The command line.
 
     Returns:
-        ``FILE, line N: KEY is unknown; did you mean ...?`` for unknown keys, what to give for
-        missing ones, else the innermost reason.
+        ``FILE, line N: KEY is unknown; did you mean ...?`` for unknown keys, without the place if
+        they stand on the command line; what to give for missing ones, else the innermost reason.
     """
     message = str(error)
     if message.startswith("the following arguments are required"):
@@ -56,9 +62,12 @@ def explain(error: ArgumentError, parser: ArgumentParser, configs: Sequence[str]
             shown = f"{parts['group']}.{key}" if parts.get("group") else key
             known = [*_parser_names(parser, shown.rpartition(".")[0]), *_class_parameters(message)]
         leaf = shown.rsplit(".", 1)[-1] if parts.get("module") else _unknown_part(shown, known)
-        close = difflib.get_close_matches(leaf, sorted(set(known)), n=1, cutoff=0.6)
+        given = any(word.partition("=")[0] == f"--{shown}" for word in words)
+        # The same name in a group, e.g. --trainer.max_steps for --max_steps.
+        grouped = [o for o in parser._option_string_actions if given and o.endswith(f".{leaf}")]
+        close = grouped or difflib.get_close_matches(leaf, sorted(set(known)), n=1, cutoff=0.6)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"{_place(leaf, configs)}{shown!r} is unknown{hint}"
+        return f"{'' if given else _place(leaf, configs)}{shown!r} is unknown{hint}"
     if message.startswith("Problems parsing config") and configs:
         message = f"{configs[-1]}: {message}"
     reason = re.sub(r"<class '([\w.]+)'>", r"\1", message)

@@ -76,6 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Read by the argument parser when it is imported; its notes on its own future are for us, not
     # for users.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    # Classes of your own lie beside you; at the end, so that no file there hides a library.
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())
     try:
         module = importlib.import_module(f"scribbleseg.cli.{COMMANDS[command][0]}")
         code: int = module.run(command, rest)

@@ -118,7 +118,7 @@ class TrainingCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             configs = [value for name, value in itertools.pairwise(args) if name in CONFIG_OPTIONS]
-            raise ConfigError(explain(error, parser, configs)) from None
+            raise ConfigError(explain(error, parser, configs, args)) from None
         # An empty section would take the place of the defaults, and with them of our callbacks.
         for section in ("trainer", "data", "model"):
             if not self.config.get(section):
@@ -207,6 +207,11 @@ class TrainingCLI(LightningCLI):
                 check_identity(self.model, read_checkpoint(last), last)
             if mode == "resume":
                 check_same_config(self.run_folder.config, self._experiment())
+                if is_leader() and self.run_folder.status().get("state") == "done":
+                    say(
+                        f"{self.run_folder.path}: its training is complete and is not done again, "
+                        "whatever its data are now; for that give --overwrite, or another --run"
+                    )
             if last is None and self.config.initial_weights is not None:
                 # Imported here: only this reads what others have written.
                 from scribbleseg.exchange import initialise

@@ -34,7 +34,8 @@ def check_options(
     if background_prior == "hull" and not layout.background_drawn:
         raise ConfigError(
             "data.background_prior: hull needs background strokes around the objects, which "
-            f"{layout.name!r} does not have (background_drawn is false); leave it at none"
+            f"{layout.name!r} does not have (background_drawn is false); leave it at none, or, if "
+            "they are there, say 'background_drawn: true' in its dataset.yaml"
         )
     if weak_transforms is not None and weak_batch_size is None:
         raise ConfigError(
