@@ -327,3 +327,13 @@ def test_the_default_folder_is_named_after_dataset_config_and_seed(
     assert (tmp_path / "runs" / drawn.name / "tiny/seed3/status.json").is_file()
     assert main(command) == 2
     assert "exists (done); continue it with --resume" in capsys.readouterr().err
+
+
+def test_scores_of_training_images_are_said_to_be_that(
+    drawn: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, run = write_config(tmp_path, drawn), str(tmp_path / "run")
+    assert main(["fit", "--config", config, "--run", run, "--trainer.max_steps", "1"]) == 0
+    assert "among the training images" not in caplog.text
+    assert main(["test", "--run", run, "--data.test", "train"]) == 0
+    assert "8 of 8 test images are among the training images (" in caplog.text

@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 import scribbleseg.methods  # short class names are found among imported classes
 import scribbleseg.networks  # noqa: F401
+from scribbleseg.annotation.id_list import some
 from scribbleseg.cli.configs import (
     CONFIG_OPTIONS,
     check_same_config,
@@ -32,7 +33,7 @@ from scribbleseg.cli.progress import LineProgress
 from scribbleseg.cli.run_options import STEERING, Command, add_run_arguments
 from scribbleseg.cli.scored_run import score_run
 from scribbleseg.data.datamodule import ScribbleDataModule
-from scribbleseg.errors import ConfigError, Interrupted
+from scribbleseg.errors import ConfigError, Interrupted, ScribblesegError
 from scribbleseg.evaluation import Report
 from scribbleseg.inference import LabelWriter
 from scribbleseg.methods.base import SegmentationTask
@@ -308,6 +309,21 @@ class TrainingCLI(LightningCLI):
         )
         say(f"picture: {picture}")
         say(f"report: {page}")
+        self._warn_of_training_images()
+
+    def _warn_of_training_images(self) -> None:
+        """A network knows the images it has learned from."""
+        with contextlib.suppress(ScribblesegError):  # a test needs no list of training images
+            test = self.datamodule.names("test")
+            known = {*test} & {*self.datamodule.names("train")}
+            if known:
+                log.warning(
+                    "%d of %d test images are among the training images (%s): scores of them say "
+                    "little of others; list images for data.test that data.train has not",
+                    len(known),
+                    len(test),
+                    some(sorted(known)),
+                )
 
     @property
     def tested(self) -> str:
