@@ -134,6 +134,60 @@ def test_groups_by_longest_prefix_and_by_decay() -> None:
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.75**0.9)
 
 
+def _filters() -> nn.Sequential:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(4, 8, 3, bias=False), nn.BatchNorm2d(8))
+    for parameter in net.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    return net
+
+
+def test_muon_moves_filters_along_the_orthogonal_factor_and_norms_by_nadamw() -> None:
+    net = _filters()
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    gradients = [parameter.grad for parameter in net.parameters()]
+    optimizer, _ = Optimization(optimizer="muon", lr=0.1, weight_decay=0.0).build(net, 4)
+    optimizer.step()
+    moved = [b - p.detach() for b, p in zip(before, net.parameters(), strict=True)]
+    u, _, vh = torch.linalg.svd(gradients[0].flatten(1), full_matrices=False)
+    filters = moved[0].flatten(1) / (0.1 * 0.2 * 36**0.5)
+    # Five Newton-Schulz steps leave singular values near 1, and bfloat16 their directions.
+    assert torch.linalg.svdvals(filters).sub(1).abs().max() < 0.35
+    assert torch.cosine_similarity(filters.flatten(), (u @ vh).flatten(), dim=0) > 0.98
+    # The look ahead of AdamW's first step adds most of a second one.
+    torch.testing.assert_close(moved[1], 0.19 * gradients[1].sign(), rtol=1e-4, atol=1e-4)
+
+
+def test_muon_decays_weights_and_follows_the_schedule_with_all_parameters() -> None:
+    net = _filters()
+    options = Optimization(optimizer="muon", lr=0.1, weight_decay=0.5, schedule="linear")
+    optimizer, schedule = options.build(net, 1)
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    optimizer.step()
+    schedule.step()  # the end, where the rate is 0
+    after = [parameter.detach().clone() for parameter in net.parameters()]
+    plain = _filters()
+    undecaying, _ = Optimization(optimizer="muon", lr=0.1, weight_decay=0.0).build(plain, 1)
+    undecaying.step()
+    for old, new, undecayed in zip(before, after, plain.parameters(), strict=True):
+        torch.testing.assert_close(new, undecayed - 0.1 * 0.5 * old)
+    optimizer.step()
+    assert all(torch.equal(p, new) for p, new in zip(net.parameters(), after, strict=True))
+
+
+def test_muon_goes_on_from_its_state_to_the_last_bit() -> None:
+    nets = [_filters(), _filters()]
+    options = Optimization(optimizer="muon", lr=0.1)
+    whole, stopped = (options.build(net, 4)[0] for net in nets)
+    whole.step()
+    stopped.step()
+    continued, _ = options.build(nets[1], 4)
+    continued.load_state_dict(stopped.state_dict())
+    whole.step()
+    continued.step()
+    assert all(torch.equal(a, b) for a, b in zip(*(n.parameters() for n in nets), strict=True))
+
+
 def test_a_star_stands_for_anything() -> None:
     net = nn.ModuleDict(
         {"encoder": nn.ModuleDict({"norm1": nn.LayerNorm(2), "fc": nn.Linear(2, 2)})}

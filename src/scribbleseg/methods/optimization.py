@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
+from timm.optim import Muon
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -25,11 +26,15 @@ class Optimization:
     """How weights are updated.
 
     Args:
-        optimizer: Update rule.
+        optimizer: Update rule. ``muon`` (Jordan et al., 2024) takes the orthogonal factor of the
+            momentum of each weight with two or more axes, a convolution's as a matrix of one row a
+            filter, with Nesterov's look ahead, in steps as large as AdamW's (Liu et al., 2025,
+            arXiv 2502.16982, equation 4); other parameters are AdamW's with that look ahead, at the
+            same rate.
         lr: Base learning rate.
-        weight_decay: Weight decay (AdamW: decoupled).
-        momentum: Momentum of SGD.
-        betas: Decay rates of AdamW's moments.
+        weight_decay: Weight decay (AdamW and Muon: decoupled).
+        momentum: Momentum of SGD and Muon.
+        betas: Decay rates of AdamW's moments, in Muon those of its other parameters.
         lr_multipliers: Factor on the learning rate of all parameters whose name starts with the
             key; the longest key counts. Names as in ``named_parameters()``, e.g.
             ``net.classifier``; ``*`` stands for anything: ``net.encoder.*norm`` with factor 0
@@ -47,7 +52,7 @@ class Optimization:
             warm-up ends.
     """
 
-    optimizer: Literal["sgd", "adamw"] = "adamw"
+    optimizer: Literal["sgd", "adamw", "muon"] = "adamw"
     lr: float = 1e-3
     weight_decay: float = 1e-4
     momentum: float = 0.9
@@ -95,6 +100,16 @@ class Optimization:
         if self.optimizer == "sgd":
             optimizer = torch.optim.SGD(
                 groups, self.lr, momentum=self.momentum, weight_decay=self.weight_decay
+            )
+        elif self.optimizer == "muon":
+            optimizer = Muon(
+                groups,
+                self.lr,
+                momentum=self.momentum,
+                nesterov=True,
+                weight_decay=self.weight_decay,
+                betas=self.betas,
+                adjust_lr_fn="match_rms_adamw",
             )
         else:
             optimizer = torch.optim.AdamW(
