@@ -2,7 +2,7 @@
 
     python benchmarks/step_profile.py            # the small configs on ACDC; needs the real data
     python benchmarks/step_profile.py shapes     # the same on the embedded example
-    python benchmarks/step_profile.py acdc pfa blpseg
+    python benchmarks/step_profile.py acdc pfa blpseg --model.optimization.optimizer muon
 
 A step is everything from one to the next, loading and the optimiser included. The calls of the
 networks in it are noted and afterwards made again on the same inputs, forward and, from gradients
@@ -80,13 +80,16 @@ CONFIGS = {
 
 def main() -> None:
     """Measure, and print a Markdown table."""
-    dataset, *methods = sys.argv[1:] or ["acdc"]
+    words = sys.argv[1:]
+    given = next((place for place, word in enumerate(words) if word.startswith("--")), len(words))
+    dataset, *methods = words[:given] or ["acdc"]
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     print("| method | step, ms | networks, ms | elsewhere | loading |")
     print("| --- | --- | --- | --- | --- |")
     for name in methods or CONFIGS[dataset]:
         options = [word.format(masks=MASKS[dataset]) for word in OPTIONS.get(name, [])]
+        options += words[given:]
         found = profile(CONFIGS[dataset][name], options)
         rest = 1 - found.networks / found.step
         print(
@@ -131,11 +134,13 @@ class Call:
         function: The function; of a returned one the call that returned it, and which it is.
         arguments: Its arguments, cut from what has made them.
         with_gradient: Whether gradients were wanted.
+        autocast: Whether it computed in bfloat16.
     """
 
     function: Callable[..., Any] | tuple[int, int]
     arguments: tuple[Any, ...]
     with_gradient: bool
+    autocast: bool
 
 
 class StepClock(L.Callback):
@@ -170,7 +175,8 @@ class StepClock(L.Callback):
         self.inside = True
         number = len(self.calls)
         inputs = tree_map(_detached, arguments)
-        self.calls.append(Call(name, inputs, torch.is_grad_enabled()))
+        autocast = torch.is_autocast_enabled("cpu")
+        self.calls.append(Call(name, inputs, torch.is_grad_enabled(), autocast))
         try:
             result = function(*arguments)
         finally:
@@ -212,7 +218,8 @@ def again(calls: list[Call]) -> None:
         if isinstance(function, tuple):
             number, place = function
             function = results[number][place]
-        with torch.set_grad_enabled(call.with_gradient):
+        narrow = torch.autocast("cpu", torch.bfloat16, enabled=call.autocast)
+        with narrow, torch.set_grad_enabled(call.with_gradient):
             results.append(function(*call.arguments))
     outputs = [
         one for one in tree_flatten(results)[0] if isinstance(one, Tensor) and one.requires_grad
