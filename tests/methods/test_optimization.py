@@ -136,7 +136,7 @@ def test_groups_by_longest_prefix_and_by_decay() -> None:
 
 def _filters() -> nn.Sequential:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(4, 8, 3, bias=False), nn.BatchNorm2d(8))
+    net = nn.Sequential(nn.Conv2d(16, 8, 3, bias=False), nn.BatchNorm2d(8))
     for parameter in net.parameters():
         parameter.grad = torch.randn_like(parameter)
     return net
@@ -150,7 +150,7 @@ def test_muon_moves_filters_along_the_orthogonal_factor_and_norms_by_nadamw() ->
     optimizer.step()
     moved = [b - p.detach() for b, p in zip(before, net.parameters(), strict=True)]
     u, _, vh = torch.linalg.svd(gradients[0].flatten(1), full_matrices=False)
-    filters = moved[0].flatten(1) / (0.1 * 0.2 * 36**0.5)
+    filters = moved[0].flatten(1) / (0.1 * 0.2 * 144**0.5)
     # Five Newton-Schulz steps leave singular values near 1, and bfloat16 their directions.
     assert torch.linalg.svdvals(filters).sub(1).abs().max() < 0.35
     assert torch.cosine_similarity(filters.flatten(), (u @ vh).flatten(), dim=0) > 0.98
