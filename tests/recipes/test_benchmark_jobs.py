@@ -1,10 +1,12 @@
 """Processes and jobs that train cells: all are told to stop, and none stops the others."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from tests.recipes.benchmark_example import Commands, benchmark
 from scribbleseg.errors import ConfigError, Interrupted
 from scribbleseg.recipes import benchmark_jobs
 from scribbleseg.recipes.benchmark_cells import Cell, cells_of
-from scribbleseg.recipes.benchmark_jobs import Children, run_here, run_on_cluster
+from scribbleseg.recipes.benchmark_jobs import Children, Job, run_here, run_on_cluster
 
 EVERY = ["plain 0", "d/full 0", "staged 0", "plain 1", "d/full 1"]
 
@@ -171,6 +173,68 @@ def test_cluster_jobs() -> None:
             cells(), Path, finished, cluster="debug", options={"nodes_of_gold": 1},
             folder=Path("jobs"),
         )  # fmt: skip
+
+
+SAVES = """import pathlib, signal, sys, time
+def save(*_):
+    time.sleep(0.5)
+    pathlib.Path("saved").touch()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, save)
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # nobody reaps it
+def test_a_job_that_is_warned_saves_before_it_is_queued_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("submitit")
+    python = [sys.executable, "-c", SAVES]
+    monkeypatch.setattr(benchmark_jobs, "start_child", lambda *_, **__: subprocess.Popen(python))
+    job, cell = Job(Path), cells()[0]
+    queued: list[Any] = []
+
+    def warned(*_: Any) -> None:  # as submitit does
+        queued.append(job.checkpoint(cell))
+        assert Path("saved").exists()
+        sys.exit("queued again")
+
+    def warn() -> None:
+        while not Path("ready").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+    before = signal.signal(signal.SIGUSR2, warned)
+    handlers = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
+    threading.Thread(target=warn).start()
+    try:
+        with pytest.raises(SystemExit, match="queued again"):
+            job(cell)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == handlers
+    (again,) = queued
+    assert again.args == (cell,)
+    packed = pickle.loads(pickle.dumps(again.function))  # with neither processes nor locks
+    assert (type(packed), packed.find_config, packed.children) == (Job, Path, None)
+    assert Job(Path).checkpoint(cell).args == (cell,)  # warned before it has begun
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_a_job_died_of_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit")
+    monkeypatch.setattr(benchmark_jobs, "LOOK_S", 0.1)
+    ends: list[str | None] = []
+    run_on_cluster(
+        cells()[:1], Path, lambda cell, problem: ends.append(problem),
+        cluster="local", options={"timeout_min": 5}, folder=Path("jobs"),
+        run=os.getpgid,  # type: ignore[arg-type]  # wants one argument
+    )  # fmt: skip
+    (said,) = ends
+    assert said is not None
+    assert "ended without a result: TypeError: getpgid() takes " in said
 
 
 def test_without_submitit_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

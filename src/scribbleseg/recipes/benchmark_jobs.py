@@ -1,5 +1,6 @@
 """Who trains the cells of a benchmark: processes of this machine, or jobs of a cluster."""
 
+import contextlib
 import importlib
 import os
 import signal
@@ -8,16 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from scribbleseg.errors import ConfigError, Interrupted
 from scribbleseg.recipes.benchmark_cells import Cell, FindConfig, train_cell
-from scribbleseg.recipes.child_process import SIGNALS, run_in_child, start_child
+from scribbleseg.recipes.child_process import SIGNALS, start_child
 
-__all__ = ["Children", "run_here", "run_on_cluster"]
+__all__ = ["Children", "Job", "run_here", "run_on_cluster"]
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Several trainings at a time, and the same numbers on every machine."""
@@ -32,12 +32,26 @@ Run = Callable[[Cell, Sequence[str]], int]
 
 
 class Children:
-    """Commands in processes of their own, several at a time, which are all told to stop."""
+    """Commands in processes of their own, several at a time, which are all told to stop.
+
+    As a context manager it passes on Ctrl-C and SIGTERM.
+    """
 
     def __init__(self) -> None:
         self.running: set[subprocess.Popen[bytes]] = set()
         self.stopped: int | None = None
         self.guard = threading.RLock()  # a signal may come while this very thread holds it
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Take over the signals."""
+        self.before = {signum: signal.signal(signum, self.stop) for signum in SIGNALS}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give the signals back."""
+        for signum, handler in self.before.items():
+            signal.signal(signum, handler)
 
     def __call__(self, cell: Cell, arguments: Sequence[str]) -> int:
         """Run a command of a cell, its output in the cell's log; its exit code."""
@@ -60,6 +74,13 @@ class Children:
             for child in self.running:
                 child.send_signal(signum)
 
+    def wait(self) -> None:
+        """Return when none is running any more; may be called by a handler of signals."""
+        for child in tuple(self.running):
+            # Not `child.wait`, in whose middle the handler's own thread may be.
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
 
 def run_here(
     cells: Sequence[Cell],
@@ -81,15 +102,13 @@ def run_here(
     Raises:
         Interrupted: We were asked to stop; all trainings have saved and can go on.
     """
-    children = Children()
+    with Children() as children:
 
-    def work(cell: Cell) -> str | None:
-        if children.stopped is not None:
-            return "was not begun"
-        return train_cell(cell, find_config, run or children)
+        def work(cell: Cell) -> str | None:
+            if children.stopped is not None:
+                return "was not begun"
+            return train_cell(cell, find_config, run or children)
 
-    before = {signum: signal.signal(signum, children.stop) for signum in SIGNALS}
-    try:
         # A child is asked to stop when the thread that has started it ends; these do at the end.
         with ThreadPoolExecutor(jobs) as threads:
             cell_of = {threads.submit(work, cell): cell for cell in cells}
@@ -99,11 +118,42 @@ def run_here(
             except BaseException:
                 children.stop(signal.SIGTERM)
                 raise
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
     if children.stopped is not None:
         raise Interrupted("stopped; the same command goes on", children.stopped)
+
+
+class Job:
+    """What a job of a cluster does: train a cell. Warned in time, it saves and is queued again.
+
+    Args:
+        find_config: Says which file a config's name means.
+        run: Runs a command of a cell; `Children` if omitted.
+    """
+
+    def __init__(self, find_config: FindConfig, run: Run | None = None) -> None:
+        self.find_config = find_config
+        self.run = run
+        self.children: Children | None = None
+
+    def __call__(self, cell: Cell) -> str | None:
+        """Train the cell; why it is not finished, if it is not."""
+        with Children() as self.children:
+            return train_cell(cell, self.find_config, self.run or self.children)
+
+    def checkpoint(self, cell: Cell) -> Any:
+        """Save, and say how to go on: submitit calls this when the cluster is about to end the job.
+
+        Args:
+            cell: The cell.
+
+        Returns:
+            submitit's ``DelayedSubmission``, of the same job.
+        """
+        if self.children is not None:
+            self.children.stop(signal.SIGTERM)
+            self.children.wait()
+        again = Job(self.find_config, self.run)
+        return importlib.import_module("submitit.helpers").DelayedSubmission(again, cell)
 
 
 def run_on_cluster(
@@ -142,7 +192,7 @@ def run_on_cluster(
         executor.update_parameters(**options)
     except (ValueError, NameError, RuntimeError, TypeError) as error:
         raise ConfigError(f"--cluster {cluster}: {' '.join(str(error).split())}") from None
-    job = partial(train_cell, find_config=find_config, run=run or run_in_job)
+    job = Job(find_config, run)
     waiting: dict[Any, Cell] = {}
     asked: list[int] = []
 
@@ -156,7 +206,7 @@ def run_on_cluster(
             try:
                 waiting[executor.submit(job, cell)] = cell
             except Exception as error:  # submitit's own; those that were taken go on
-                finished(cell, f"the cluster does not take it: {_last_line(error)}")
+                finished(cell, f"the cluster does not take it: {_last_line(str(error))}")
         while waiting:
             for ended in [one for one in waiting if one.done()]:
                 finished(waiting.pop(ended), _result(ended))
@@ -181,17 +231,11 @@ def _result(job: Any) -> str | None:
     if error is None:
         result: str | None = job.result()
         return result
-    return f"job {job.job_id} ended without a result: {_last_line(error)}"
+    # Behind a rule submitit says where its logs are.
+    said, *_ = str(error).partition("\n----------------------\nYou can check")
+    return f"job {job.job_id} ended without a result: {_last_line(said) or repr(error)}"
 
 
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else repr(error)
-
-
-def run_in_job(cell: Cell, arguments: Sequence[str]) -> int:
-    """Run a command of a cell in a job of a cluster, its output in the cell's log."""
-    os.environ.update(ONE_THREAD)
-    cell.log.parent.mkdir(parents=True, exist_ok=True)
-    with cell.log.open("ab") as output:
-        return run_in_child(arguments, output=output)
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""

@@ -58,8 +58,17 @@ def start_child(
         env={**os.environ, IN_RECIPE: "1", **variables},
         stdout=output,
         stderr=output,
-        preexec_fn=_stop_with_parent if sys.platform == "linux" else None,
+        preexec_fn=_prepare,
     )
+
+
+def _prepare() -> None:
+    """In the child, before it is a command of ours."""
+    # Batch systems warn all processes of a job; who answers is the one that they have started.
+    for signum in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(signum, signal.SIG_IGN)
+    if sys.platform == "linux":
+        _stop_with_parent()
 
 
 def _stop_with_parent() -> None:
