@@ -15,9 +15,11 @@ from PIL import Image
 from tests.e2e.test_train import write_config
 
 from scribbleseg.annotation import read_label
+from scribbleseg.cli import benchmark as command
 from scribbleseg.cli.main import main
 from scribbleseg.recipes import benchmark_jobs
 from scribbleseg.recipes.benchmark_cells import Cell
+from scribbleseg.recipes.benchmark_rows import add_rows
 
 METHODS: dict[str, Any] = {
     "strokes": {"config": "tiny.yaml", "seeds": [0, 1], "title": "partial CE"},
@@ -221,6 +223,24 @@ def test_a_row_that_another_machine_measured_stays(quick: Path) -> None:
     path.write_text(path.read_text().replace("strokes,1", "strokes,2"))  # nobody's seed
     assert main(["benchmark", "spec.yaml", "--only", "strokes"]) == 0
     assert [row["miou"] for row in rows()] == ["0.6", "0.5", "0.6"]
+
+
+def test_pages_have_the_rows_that_another_process_adds_meanwhile(
+    quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["benchmark", "spec.yaml", "--only", "strokes"]) == 0
+    page = Path("kept/tiny.md")
+    assert "| half |" not in page.read_text()
+    write = command.write_benchmark
+
+    def interleaved(*arguments: Any) -> str:
+        if len(rows()) == 2:
+            add_rows(Path("kept/tiny.csv"), [{**rows()[0], "config": "half"}])
+        return write(*arguments)
+
+    monkeypatch.setattr(command, "write_benchmark", interleaved)
+    assert main(["benchmark", "spec.yaml", "--only", "strokes"]) == 0
+    assert "| half |" in page.read_text()
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,10 @@ def _write(
     if not any(row["config"] in names for row in rows):
         return
     inputs = {(cell.method.name, str(cell.seed)): cell.inputs(find_config) for cell in cells}
-    text = write_benchmark(benchmark, rows, inputs)
+    text, written = "", None
+    while rows != written:  # or another process has added a row meanwhile
+        text, written = write_benchmark(benchmark, rows, inputs), rows
+        rows = read_rows(benchmark.csv)
     if print_table:
         print(text)
         say(f"table: {benchmark.csv.with_suffix('.md')}")
