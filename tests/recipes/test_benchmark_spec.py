@@ -148,6 +148,6 @@ def test_the_librarys_benchmarks_name_configs_and_options_that_exist(spec: Path)
 
 def test_the_librarys_benchmarks_are_those_of_the_plan() -> None:
     assert {path.stem for path in SPECS} >= {
-        "acdc_small", "acdc_muon", "acdc_long", "acdc_full", "camvid_small", "camvid_full",
+        "acdc_small", "acdc_adamw", "acdc_long", "acdc_full", "camvid_small", "camvid_full",
         "shapes", "label_cost", "voc", "context", "coco", "cityscapes",
     }  # fmt: skip
