@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -156,6 +158,52 @@ def test_muon_moves_filters_along_the_orthogonal_factor_and_norms_by_nadamw() ->
     assert torch.cosine_similarity(filters.flatten(), (u @ vh).flatten(), dim=0) > 0.98
     # The look ahead of AdamW's first step adds most of a second one.
     torch.testing.assert_close(moved[1], 0.19 * gradients[1].sign(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.95])
+def test_muon_remembers_earlier_gradients_by_its_momentum(momentum: float) -> None:
+    net = _filters()
+    options = Optimization(optimizer="muon", lr=0.1, momentum=momentum, weight_decay=0.0)
+    optimizer, _ = options.build(net, 4)
+    first = net[0].weight.grad.flatten(1)
+    second = torch.randn_like(first)
+    optimizer.step()
+    before = net[0].weight.detach().clone()
+    net[0].weight.grad = second.view_as(before)
+    optimizer.step()
+    moved = (before - net[0].weight.detach()).flatten(1)
+
+    def likeness(m: float) -> float:
+        # Nesterov: (1 - m) g2 + m v2, with v2 = m v1 + (1 - m) g2 and v1 = (1 - m) g1.
+        u, _, vh = torch.linalg.svd((1 + m) * second + m**2 * first, full_matrices=False)
+        return torch.cosine_similarity(moved.flatten(), (u @ vh).flatten(), dim=0).item()
+
+    assert likeness(momentum) > 0.98
+    assert likeness(momentum) == max(likeness(m) for m in (0.0, 0.5, 0.95))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_sgd_remembers_earlier_gradients_by_its_momentum(momentum: float) -> None:
+    net = _filters()
+    options = Optimization(optimizer="sgd", lr=0.1, momentum=momentum, weight_decay=0.0)
+    optimizer, _ = options.build(net, 4)
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    optimizer.step()
+    optimizer.step()
+    for old, new in zip(before, net.parameters(), strict=True):
+        torch.testing.assert_close(old - new, 0.1 * (2 + momentum) * new.grad)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_moments_decay_at_the_given_rates(optimizer: Literal["adamw", "muon"]) -> None:
+    net = _filters()
+    options = Optimization(optimizer=optimizer, lr=0.1, betas=(0.5, 0.75), weight_decay=0.0)
+    found, _ = options.build(net, 4)
+    found.step()
+    state = found.state[net[1].weight]  # a norm: AdamW's in Muon, too
+    gradient = net[1].weight.grad
+    torch.testing.assert_close(state["exp_avg"], 0.5 * gradient)
+    torch.testing.assert_close(state["exp_avg_sq"], 0.25 * gradient**2)
 
 
 def test_muon_decays_weights_and_follows_the_schedule_with_all_parameters() -> None:
