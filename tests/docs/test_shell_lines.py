@@ -1,7 +1,7 @@
 """Every shell line of README and manual is run, with a budget of a few steps.
 
-Blocks marked ``bash`` instead of ``sh`` need several devices or a cluster; what can be tried of
-them is in tests/e2e/test_distributed.
+Blocks marked ``bash`` instead of ``sh`` need several devices, a cluster, or data and runs that are
+not there; what can be tried of the first two is in tests/e2e/test_distributed.
 """
 
 import re
@@ -52,7 +52,7 @@ def is_real(line: str) -> bool:
 
 
 def run(line: str) -> None:
-    program, *words = shlex.split(line)
+    program, *words = shlex.split(line, comments=True)
     if program == "make":
         subprocess.run(["make", "--dry-run", *words], cwd=ROOT, check=True, capture_output=True)
         return
